@@ -16,7 +16,7 @@ first:block_on(function()
   print(other:spawn_blocking(function()
     local outside = rt.Handle.current():name() -- the thread's own runtime
 
-    local guard <close> = handle:enter()       -- from here on: the moved one
+    local _ <close> = handle:enter()       -- from here on: the moved one
     local inside = rt.Handle.current():name()
 
     local ran_on = rt.spawn(function()

@@ -8,7 +8,7 @@ print("before:", rt.Handle.try_current() == nil and "no runtime" or "entered")
 
 local task
 do
-  local guard <close> = runtime:enter()
+  local _ <close> = runtime:enter()
   print("inside:", rt.Handle.current() == runtime:handle())
   task = rt.spawn(function() return "Hello world!" end)
 end -- the guard closes here

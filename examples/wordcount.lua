@@ -16,6 +16,16 @@ local DEFAULTS = {
 
 -- 1. Find --------------------------------------------------------------------
 
+-- The size of a file and its first bytes; nothing if it cannot be read.
+local function peek(path)
+  local file <close> = io.open(path, "rb")
+  local size = file and file:seek("end")
+  if not size or not file:seek("set") then return nil end
+  local head, err = file:read(4096)
+  if err then return nil end
+  return size, head or ""
+end
+
 -- Runs on a blocking thread.  Answers a list of { path =, size = } of what
 -- looks like text, and how many files were binary and unreadable.
 local function find_texts(dirs)
@@ -29,10 +39,8 @@ local function find_texts(dirs)
 
   local files, binary, unreadable = {}, 0, 0
   for path in find:read("a"):gmatch("[^\0]+") do
-    local file <close> = io.open(path, "rb")
-    local size = file and file:seek("end")
-    local head = size and file:seek("set") and (file:read(4096) or "")
-    if not head then
+    local size, head = peek(path)
+    if not size then
       unreadable = unreadable + 1
     elseif head:find("\0", 1, true) then
       binary = binary + 1

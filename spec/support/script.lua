@@ -1,0 +1,60 @@
+-- Runs Lua scripts in processes of their own, with the interpreter and the
+-- module paths of the process that runs the specs.
+local script = {}
+
+local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
+
+-- make exports LUA; under a sanitizer it is a script that loads that first.
+local function interpreter()
+  if os.getenv("LUA") then return os.getenv("LUA") end
+  local i = 0
+  while arg and arg[i - 1] do i = i - 1 end
+  return i < 0 and arg[i] or "lua5.4"
+end
+
+-- Runs a shell command; answers what it printed (standard error as well) and
+-- its exit status.
+function script.command(command)
+  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1 </dev/null"))
+  local output = pipe:read("a")
+  local _, how, status = pipe:close()
+  return output, how == "exit" and status or how
+end
+
+-- A path list as it holds from every folder.
+local function absolute(path)
+  local here = assert(script.command("pwd")):gsub("\n", "")
+  return ((";" .. path):gsub(";%./", ";" .. here:gsub("%%", "%%%%") .. "/")
+    :gsub(";([^/;])", ";" .. here:gsub("%%", "%%%%") .. "/%1"):sub(2))
+end
+
+-- Runs `lua FILE ARGS...`; `environment` is a string such as "A=1 B=2".
+function script.run_with(environment, ...)
+  local words = {
+    "LUA_PATH=" .. quote(absolute(package.path)),
+    "LUA_CPATH=" .. quote(absolute(package.cpath)), environment,
+    "timeout 120", quote(interpreter()),
+  }
+  for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
+  return script.command("unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT; "
+    .. table.concat(words, " "))
+end
+
+function script.run(...) return script.run_with("", ...) end
+
+-- Makes a folder with these files ({ ["name"] = "content" }) and answers its
+-- path; the caller removes it.
+function script.folder(files)
+  local folder = os.tmpname()
+  os.remove(folder)
+  assert(os.execute("mkdir " .. quote(folder)))
+  for name, content in pairs(files) do
+    local out <close> = assert(io.open(folder .. "/" .. name, "wb"))
+    out:write(content)
+  end
+  return folder
+end
+
+function script.remove(folder) os.execute("rm -rf " .. quote(folder)) end
+
+return script
