@@ -1,0 +1,5 @@
+std = "lua54"
+max_line_length = 80
+cache = false
+files["spec"] = { std = "+busted" }
+files[".luacheckrc"] = { std = "+luacheckrc" }

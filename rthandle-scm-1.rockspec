@@ -1,0 +1,57 @@
+rockspec_format = "3.0"
+package = "rthandle"
+version = "scm-1"
+source = {
+  -- `luarocks make` in the root builds the tree as it is.
+  url = "git+https://rthandle.example/rthandle.git",
+}
+description = {
+  summary = "An asynchronous multi-core runtime for Lua, with a C core",
+  detailed = [[
+    Tasks are coroutines; a runtime runs them on worker threads that steal
+    work from each other, with timers, blocking threads and handles to spawn
+    from anywhere. The C core has a header of its own and knows no Lua.
+  ]],
+  license = "MIT",
+  labels = { "async", "concurrency", "coroutine", "threads", "libuv" },
+}
+supported_platforms = { "unix" }
+dependencies = { "lua >= 5.4, < 5.5" }
+test_dependencies = { "busted >= 2.1" }
+external_dependencies = {
+  LIBUV = { header = "uv.h", library = "uv" },
+}
+build = {
+  type = "builtin",
+  modules = {
+    -- The two lists are written by scripts/rockspec.lua.
+    ["rthandle.core"] = {
+      sources = {
+        "csrc/base/clock.c",
+        "csrc/base/error.c",
+        "csrc/base/fault.c",
+        "csrc/base/mem.c",
+        "csrc/base/thread.c",
+        "csrc/driver/park.c",
+        "csrc/driver/wheel.c",
+        "csrc/queue/inbox.c",
+        "csrc/queue/inject.c",
+        "csrc/queue/ring.c",
+        "csrc/task/join.c",
+        "csrc/task/live.c",
+        "csrc/task/task.c",
+      },
+      incdirs = { "csrc/include", "csrc", "$(LIBUV_INCDIR)" },
+      libdirs = { "$(LIBUV_LIBDIR)" },
+      libraries = { "uv", "pthread" },
+    },
+    ["rthandle.meta.async_runtime"] = "lua/rthandle/meta/async_runtime.lua",
+    ["rthandle.meta.rthandle"] = "lua/rthandle/meta/rthandle.lua",
+  },
+  install = {
+    conf = { ["../include/rthandle.h"] = "csrc/include/rthandle.h" },
+  },
+}
+test = {
+  type = "busted",
+}
