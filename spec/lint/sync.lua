@@ -1,13 +1,14 @@
 -- Every atomic operation says with whom it pairs.
---  * An operation that is not relaxed has a tag like [Q1], in a comment on its
---    own lines or on the line above.
---  * The tag stands in the SYNC table of that file, of its header, or of a
---    header that it includes; no two files explain the same tag.
+--  * An operation that is not relaxed has a tag like [Q1]: in the comment above
+--    it, on the lines of its statement, or alone on the line below.
+--  * The tag stands in the SYNC table of that file, of the .h or .c beside it,
+--    or of a header that it includes; no two files explain the same tag.
 --  * Somewhere in csrc each tag has a release side and an acquire side.
 -- usage: lua spec/lint/sync.lua FILE...
 
 -- The operations of base/atomic.h: which sides they are.
-local sides = { load_acq = "acquire", store_rel = "release" }
+local sides = { load_acq = "acquire", load_sc = "acquire",
+                store_rel = "release", store_sc = "release" }
 for _, verb in ipairs { "swap", "add", "sub", "or", "and", "cas", "cas_weak" }
 do
   sides[verb .. "_ar"], sides[verb .. "_sc"] = "both", "both"
@@ -59,14 +60,15 @@ end
 local function explained(path, tag)
   local file = files[path]
   if file.tags[tag] then return true end
+  local twin = files[path:gsub("%.[ch]$", { [".c"] = ".h", [".h"] = ".c" })]
+  if twin and twin.tags[tag] then return true end
   for _, header in ipairs(file.includes) do
     if files[header] and files[header].tags[tag] then return true end
   end
   return false
 end
 
--- The comments that may carry the tags of an operation on line i: the comment
--- that ends on the line above, and the statement to its end.
+-- What may carry the tags of an operation on line i.
 local function context(lines, i)
   local first, last = i, i
   if i > 1 and (lines[i - 1]:find "%*/%s*$" or lines[i - 1]:find "/%*") then
@@ -74,6 +76,9 @@ local function context(lines, i)
     while first > 1 and not lines[first]:find "/%*" do first = first - 1 end
   end
   while last < #lines and last < i + 6 and not lines[last]:find "[;{}]" do
+    last = last + 1
+  end
+  if lines[last + 1] and lines[last + 1]:find "^%s*/%* %[%u+%d" then
     last = last + 1
   end
   return table.concat(lines, "\n", first, last)
