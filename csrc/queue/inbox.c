@@ -1,0 +1,34 @@
+/* inbox - many producers, one consumer that takes all at once.
+**
+** WHY      a stack (Treiber 1986) that is only ever emptied whole has no ABA
+**          problem, needs no dummy node and no memory; one exchange takes any
+**          number.  Reversal gives FIFO back.
+** THREADS  push: any; take: the executor's thread.
+** OWNS     the NOTIFIED reference of each task in it.
+** SYNC     every operation on `top` is a seq_cst RMW:
+**   [B1] task, next   push: release -> take: acquire
+**   [B2] sleeping     push, then RMW on the park word; park: RMW on the park
+**                     word, then take.  In the one order of all four the
+**                     consumer sees the task or the pusher sees PARKED.
+*/
+#include "queue/inbox.h"
+
+int rth__inbox_push(rth__inbox_t *b, rth__task_t *t) {
+  rth__task_t *top = rth__load_rlx(&b->top);
+  do {
+    t->next = top;
+  } while (!rth__cas_sc(&b->top, &top, t)); /* [B1] [B2] */
+  return top == NULL;
+}
+
+rth__task_t *rth__inbox_take(rth__inbox_t *b) {
+  rth__task_t *newest = rth__swap_sc(&b->top, NULL); /* [B1] [B2] */
+  rth__task_t *oldest = NULL;
+  while (newest != NULL) {
+    rth__task_t *next = newest->next;
+    newest->next = oldest;
+    oldest = newest;
+    newest = next;
+  }
+  return oldest;
+}
