@@ -28,19 +28,30 @@ local function absolute(path)
     :gsub(";([^/;])", ";" .. here:gsub("%%", "%%%%") .. "/%1"):sub(2))
 end
 
--- Runs `lua FILE ARGS...`; `environment` is a string such as "A=1 B=2".
-function script.run_with(environment, ...)
+local function run(prefix, lua_path, ...)
   local words = {
-    "LUA_PATH=" .. quote(absolute(package.path)),
-    "LUA_CPATH=" .. quote(absolute(package.cpath)), environment,
+    "unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT;", prefix,
+    "LUA_PATH=" .. quote(lua_path),
+    "LUA_CPATH=" .. quote(absolute(package.cpath)),
     "timeout 120", quote(interpreter()),
   }
   for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
-  return script.command("unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT; "
-    .. table.concat(words, " "))
+  return script.command(table.concat(words, " "))
 end
 
-function script.run(...) return script.run_with("", ...) end
+-- Runs `lua FILE ARGS...`.
+function script.run(...) return run("", absolute(package.path), ...) end
+
+-- The same; `environment` is a string such as "A=1 B=2".
+function script.run_with(environment, ...)
+  return run(environment, absolute(package.path), ...)
+end
+
+-- The same in another folder, whose modules are found as well.
+function script.run_in(folder, ...)
+  return run("cd " .. quote(folder) .. " &&",
+    folder .. "/?.lua;" .. absolute(package.path), ...)
+end
 
 -- Makes a folder with these files ({ ["name"] = "content" }) and answers its
 -- path; the caller removes it.
