@@ -34,8 +34,10 @@ elsewhere:	other	first	first
   it("try_current.lua gets an error value outside of a runtime", function()
     prints("try_current.lua", [[
 nil	true
-there is no reactor running, must be called from the context of an rthandle runtime
-false	there is no reactor running, must be called from the context of an rthandle runtime
+there is no reactor running, must be called from the context of an \
+rthandle runtime
+false	there is no reactor running, must be called from the context of an \
+rthandle runtime
 true
 ]])
   end)

@@ -1,0 +1,131 @@
+-- The annotations for the Lua language server name what the module has: no
+-- more and no less.
+local rt = require("rthandle")
+local async_runtime = require("rthandle.async_runtime")
+
+local META = "lua/rthandle/meta/rthandle.lua"
+
+-- What a meta file declares: class -> set of names of its functions, and
+-- class -> set of names of its fields.  Classes by their short name.
+local function declared_in(path)
+  local functions, fields, class = {}, {}, nil
+  for line in io.lines(path) do
+    local owner, name = line:match("^function ([%w_]+)[.:]([%w_]+)%(")
+    local start = line:match("^%-%-%-@class ([%w_.]+)")
+    local field = line:match("^%-%-%-@field ([%w_]+)")
+    if owner then
+      functions[owner] = functions[owner] or {}
+      functions[owner][name] = true
+    elseif start then
+      class = start:match("[%w_]+$")
+    elseif field then
+      fields[class] = fields[class] or {}
+      fields[class][field] = true
+    end
+  end
+  return functions, fields
+end
+
+local functions, fields = declared_in(META)
+
+local function names_of(t)
+  local names = {}
+  for name in pairs(t) do
+    if not tostring(name):find("^_") then names[name] = true end
+  end
+  return names
+end
+
+-- The methods of an object: what its metatable's __index holds.
+local function methods_of(object)
+  local index = debug.getmetatable(object).__index
+  return names_of(assert(type(index) == "table" and index,
+    "methods are not in a table"))
+end
+
+local function merged(a, b)
+  local all = {}
+  for name in pairs(a) do all[name] = true end
+  for name in pairs(b) do all[name] = true end
+  return all
+end
+
+describe("the annotations name exactly", function()
+  local runtime
+
+  setup(function() runtime = rt.Runtime.new { worker_threads = 1 } end)
+  teardown(function() runtime:close() end)
+
+  it("what the module holds", function()
+    assert.are.same(names_of(rt), merged(functions.rt, fields.rthandle))
+  end)
+
+  it("what rthandle.async_runtime holds", function()
+    local declared = declared_in("lua/rthandle/meta/async_runtime.lua")
+    assert.are.same(names_of(async_runtime), declared.async_runtime)
+  end)
+
+  it("the constructors", function()
+    assert.is_function(rt.Runtime.new)
+    assert.are.same({ new = true }, functions.RuntimeClass)
+    assert.is_function(rt.Handle.current)
+    assert.is_function(rt.Handle.try_current)
+    assert.are.same({ current = true, try_current = true },
+      functions.HandleClass)
+    assert.are.same(names_of(rt.time), functions.time)
+  end)
+
+  it("the methods of a Runtime", function()
+    assert.are.same(methods_of(runtime), functions.Runtime)
+  end)
+
+  it("the methods of a Handle", function()
+    assert.are.same(methods_of(runtime:handle()), functions.Handle)
+  end)
+
+  it("the methods of an EnterGuard", function()
+    local guard <close> = runtime:enter()
+    assert.are.same(methods_of(guard), functions.EnterGuard)
+  end)
+
+  it("the methods of a TryCurrentError", function()
+    local _, err = rt.Handle.try_current()
+    assert.are.same(methods_of(err), functions.TryCurrentError)
+  end)
+
+  it("the methods of a JoinHandle and an AbortHandle", function()
+    local task = runtime:spawn(function() end)
+    assert.are.same(methods_of(task), functions.JoinHandle)
+    assert.are.same(methods_of(task:abort_handle()), functions.AbortHandle)
+  end)
+
+  it("the methods and fields of a JoinError", function()
+    local _, err = runtime:spawn(function() error("x") end):join()
+    for name in pairs(functions.JoinError) do
+      assert.is_function(err[name], name)
+    end
+    assert.is_string(err.traceback)
+    assert.are.same({ traceback = true }, fields.JoinError)
+  end)
+
+  it("the methods of a Sleep", function()
+    local guard <close> = runtime:enter()
+    assert.is_not_nil(guard)
+    assert.are.same(methods_of(rt.time.Sleep(1)), functions.Sleep)
+  end)
+
+  it("the fields of metrics", function()
+    local metrics = runtime:metrics()
+    assert.are.same(names_of(metrics), fields.Metrics)
+    assert.are.same(names_of(metrics.workers[1]), fields.WorkerMetrics)
+  end)
+
+  it("the options that Runtime.new takes", function()
+    for name in pairs(fields.RuntimeOptions) do
+      -- A value of a type that no option has: the message is about the value.
+      local ok, message = pcall(rt.Runtime.new, { [name] = coroutine.running() })
+      assert.is_false(ok)
+      assert.is_nil(message:find("unknown runtime option", 1, true), message)
+    end
+  end)
+end)
