@@ -123,7 +123,8 @@ describe("the annotations name exactly", function()
   it("the options that Runtime.new takes", function()
     for name in pairs(fields.RuntimeOptions) do
       -- A value of a type that no option has: the message is about the value.
-      local ok, message = pcall(rt.Runtime.new, { [name] = coroutine.running() })
+      local options = { [name] = coroutine.running() }
+      local ok, message = pcall(rt.Runtime.new, options)
       assert.is_false(ok)
       assert.is_nil(message:find("unknown runtime option", 1, true), message)
     end
