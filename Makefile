@@ -165,7 +165,8 @@ install: all
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
 	install $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/rthandle
 	for f in $(LUA_FILES:lua/%=%); do \
-	  install -D -m 644 lua/$$f $(LUA_SHARE)/$$f || exit; done
+	  install -d $$(dirname $(LUA_SHARE)/$$f) && \
+	  install -m 644 lua/$$f $(LUA_SHARE)/$$f || exit; done
 
 clean:
 	rm -rf build

@@ -3,6 +3,7 @@
 # and its kin as root or through sudo.  Elsewhere it says what to install.
 # usage: scripts/deps.sh demo | test | lint | rock | bench
 # Nothing missing: ends at once, without a look at the network.
+# shellcheck disable=SC2046,SC2086 # words on purpose
 set -u
 lua=${LUA:-lua5.4}
 
@@ -12,8 +13,12 @@ need() { missing="$missing$*
 "; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
-has_module() { "$lua" -e "assert(package.searchpath('$1', package.path))" \
-  >/dev/null 2>&1; }
+has_module() { "$lua" -e "assert(package.searchpath('$1',
+  package.path .. ';' .. package.cpath))" >/dev/null 2>&1; }
+
+# Debian packages it; elsewhere it comes from luarocks.
+rock() { echo "luarocks,rock:$1 luarocks5.4,rock:$1 luarocks,rock:$1 \
+  luarocks,rock:$1"; }
 
 find_build() {
   echo '#include <stdio.h>' | ${CC:-cc} -E - >/dev/null 2>&1 ||
@@ -33,24 +38,24 @@ find_build() {
 
 find_test() {
   has_module busted.runner ||
-    need busted lua-busted rock:busted rock:busted rock:busted rock:busted
+    need busted lua-busted $(rock busted)
 }
 
 find_rock() {
-  have luarocks || need luarocks luarocks luarocks luarocks luarocks luarocks
+  have luarocks || need luarocks luarocks luarocks luarocks5.4 luarocks luarocks
 }
 
 find_lint() {
   have luacheck ||
-    need luacheck lua-check rock:luacheck rock:luacheck rock:luacheck rock:luacheck
+    need luacheck lua-check $(rock luacheck)
   have clang || need clang clang clang clang clang llvm
 }
 
 find_bench() {
   has_module cqueues ||
-    need cqueues lua-cqueues rock:cqueues rock:cqueues rock:cqueues rock:cqueues
-  has_module copas ||
-    need copas lua-copas rock:copas rock:copas rock:copas rock:copas
+    need cqueues lua-cqueues $(rock cqueues)
+  has_module luv ||
+    need luv lua-luv $(rock luv)
 }
 
 find_build
@@ -70,7 +75,7 @@ esac
 # One column of what is missing, as words; rocks apart from packages.
 column() { printf '%s' "$missing" | cut -d ' ' -f "$1" | tr ',' '\n' |
   grep -v '^rock:' | sort -u | tr '\n' ' '; }
-rocks() { printf '%s' "$missing" | cut -d ' ' -f 3 | sed -n 's/^rock://p' |
+rocks() { printf '%s' "$missing" | cut -d ' ' -f 3 | sed -n 's/.*rock://p' |
   tr '\n' ' '; }
 
 root=
@@ -80,7 +85,6 @@ then
   packages=$(column 2)
   echo "installing: $packages" >&2
   export DEBIAN_FRONTEND=noninteractive
-  # shellcheck disable=SC2086 # words on purpose
   $root apt-get update -qq >&2 &&
     $root apt-get install -qq -y --no-install-recommends $packages >&2 &&
     DEPS_AGAIN=1 exec "$0" "$1" # is all there now?
