@@ -1,0 +1,373 @@
+/* rt.c - the rthandle side of the C suite: `rt NAME WORKERS` runs one
+** benchmark and prints `NAME value ns`, the median time of one operation.
+** bench/tokio/main.rs does the same work on Tokio, step for step: what is a
+** `.await` there is a state of a future here.
+**
+** The shapes are those of Tokio's own benchmarks.  Tasks share `left` and
+** `done`; all else belongs to the thread that measures or to one future.
+*/
+#include <semaphore.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "oneshot.h"
+#include "rthandle.h"
+
+#define MS UINT64_C(1000000)
+#define WARM_UP (100 * MS)
+#define MEASURE (400 * MS)
+#define MAX_ROUNDS 100000
+
+static rth_runtime_t *runtime;
+static rth_handle_t *handle;
+static rth_join_t *joins[10000];
+static int left;   /* tasks of this round that still run */
+static sem_t done; /* what the std channel is to the Rust side */
+
+static void check(int code) {
+  if (code == 0) return;
+  fprintf(stderr, "rt: %s\n", rth_strerror(code));
+  exit(1);
+}
+
+static void finish_one(void) {
+  if (__atomic_fetch_sub(&left, 1, __ATOMIC_RELAXED) == 1) sem_post(&done);
+}
+
+static void start(int n) { __atomic_store_n(&left, n, __ATOMIC_RELAXED); }
+
+static void wait_done(void) {
+  while (sem_wait(&done) != 0) continue;
+}
+
+static void spawn(const rth_future_ops_t *ops, const void *self, size_t size) {
+  check(rth_spawn(handle, ops, self, size, 0, NULL));
+}
+
+static void block_on(const rth_future_ops_t *ops, void *self) {
+  rth_outcome_t o;
+  check(rth_runtime_block_on(runtime, ops, self, &o));
+  if (o.how != RTH_READY) abort();
+}
+
+/* ---- futures that many benchmarks use ----------------------------------- */
+
+static rth_poll_t empty_poll(void *self, rth_cx_t *cx, void **out) {
+  (void)self, (void)cx, (void)out;
+  return RTH_READY;
+}
+static const rth_future_ops_t empty = {.poll = empty_poll};
+
+static rth_poll_t finish_poll(void *self, rth_cx_t *cx, void **out) {
+  (void)self, (void)cx, (void)out;
+  finish_one();
+  return RTH_READY;
+}
+static const rth_future_ops_t finish = {.poll = finish_poll};
+
+/* Awaits `n` JoinHandles in order.  As in Tokio, each takes a unit of the
+** budget. */
+struct join_all {
+  rth_join_t **handles;
+  int next, n;
+};
+
+static rth_poll_t join_all_poll(void *self, rth_cx_t *cx, void **out) {
+  struct join_all *f = self;
+  rth_outcome_t o;
+  (void)out;
+  for (; f->next < f->n; f->next++) {
+    rth_join_t *j = f->handles[f->next];
+    if (!rth_budget(cx)) {
+      rth_yield(cx);
+      return RTH_PENDING;
+    }
+    if (rth_join_poll(j, &cx->waker, &o) == RTH_PENDING) return RTH_PENDING;
+    if (o.how != RTH_READY) abort();
+    rth_join_free(j);
+  }
+  return RTH_READY;
+}
+static const rth_future_ops_t join_all = {.poll = join_all_poll};
+
+static void spawn_joins(int n) {
+  for (int i = 0; i < n; i++)
+    check(rth_spawn(handle, &empty, NULL, 0, 0, &joins[i]));
+}
+
+static void spawn_and_join(int n) {
+  struct join_all all = {joins, 0, n};
+  spawn_joins(n);
+  block_on(&join_all, &all);
+}
+
+/* ---- spawning ------------------------------------------------------------ */
+
+static rth_poll_t spawn_many_poll(void *self, rth_cx_t *cx, void **out) {
+  (void)self, (void)cx, (void)out;
+  for (int i = 0; i < 10000; i++) spawn(&finish, NULL, 0);
+  wait_done();
+  return RTH_READY;
+}
+static const rth_future_ops_t spawn_many = {.poll = spawn_many_poll};
+
+static void spawn_many_local(void) {
+  start(10000);
+  block_on(&spawn_many, NULL);
+}
+
+static void spawn_many_remote_idle(void) { spawn_and_join(10000); }
+
+static rth_poll_t link_poll(void *self, rth_cx_t *cx, void **out);
+static const rth_future_ops_t link = {.poll = link_poll};
+
+static rth_poll_t link_poll(void *self, rth_cx_t *cx, void **out) {
+  int n = *(int *)self;
+  (void)cx, (void)out;
+  if (n == 0) {
+    sem_post(&done);
+  } else {
+    n--;
+    spawn(&link, &n, sizeof n);
+  }
+  return RTH_READY;
+}
+
+static rth_poll_t chain_poll(void *self, rth_cx_t *cx, void **out) {
+  int n = 1000;
+  (void)self, (void)cx, (void)out;
+  spawn(&link, &n, sizeof n);
+  wait_done();
+  return RTH_READY;
+}
+static const rth_future_ops_t chain = {.poll = chain_poll};
+
+static void chained_spawn(void) { block_on(&chain, NULL); }
+
+/* ---- waking -------------------------------------------------------------- */
+
+struct pong {
+  oneshot_t *rx1, *tx2;
+};
+
+static rth_poll_t pong_poll(void *self, rth_cx_t *cx, void **out) {
+  struct pong *f = self;
+  (void)out;
+  if (oneshot_recv(f->rx1, cx) == RTH_PENDING) return RTH_PENDING;
+  oneshot_send(f->tx2);
+  return RTH_READY;
+}
+static const rth_future_ops_t pong = {.poll = pong_poll};
+
+struct ping {
+  oneshot_t *rx2; /* NULL: not started */
+};
+
+static rth_poll_t ping_poll(void *self, rth_cx_t *cx, void **out) {
+  struct ping *f = self;
+  (void)out;
+  if (f->rx2 == NULL) {
+    oneshot_t *first = oneshot_new();
+    struct pong peer = {first, oneshot_new()};
+    f->rx2 = peer.tx2;
+    spawn(&pong, &peer, sizeof peer);
+    oneshot_send(first);
+  }
+  if (oneshot_recv(f->rx2, cx) == RTH_PENDING) return RTH_PENDING;
+  finish_one();
+  return RTH_READY;
+}
+static const rth_future_ops_t ping = {.poll = ping_poll};
+
+static rth_poll_t pings_poll(void *self, rth_cx_t *cx, void **out) {
+  struct ping f = {NULL};
+  (void)self, (void)cx, (void)out;
+  for (int i = 0; i < 1000; i++) spawn(&ping, &f, sizeof f);
+  return RTH_READY;
+}
+static const rth_future_ops_t pings = {.poll = pings_poll};
+
+static rth_poll_t pinger_poll(void *self, rth_cx_t *cx, void **out) {
+  (void)self, (void)cx, (void)out;
+  spawn(&pings, NULL, 0);
+  wait_done();
+  return RTH_READY;
+}
+static const rth_future_ops_t pinger = {.poll = pinger_poll};
+
+static void ping_pong(void) {
+  start(1000);
+  block_on(&pinger, NULL);
+}
+
+static rth_poll_t yielder_poll(void *self, rth_cx_t *cx, void **out) {
+  int *n = self;
+  (void)out;
+  if (*n == 0) {
+    sem_post(&done);
+    return RTH_READY;
+  }
+  --*n;
+  rth_yield(cx);
+  return RTH_PENDING;
+}
+static const rth_future_ops_t yielder = {.poll = yielder_poll};
+
+static void yield_many(void) {
+  int n = 1000;
+  for (int i = 0; i < 200; i++) spawn(&yielder, &n, sizeof n);
+  for (int i = 0; i < 200; i++) wait_done();
+}
+
+/* ---- blocking functions --------------------------------------------------- */
+
+/* Starts 100 batches of 16 empty functions and awaits each batch. */
+struct batches {
+  int batch;
+  struct join_all all;
+  rth_join_t *handles[16];
+};
+
+static rth_poll_t batches_poll(void *self, rth_cx_t *cx, void **out) {
+  struct batches *f = self;
+  for (; f->batch < 100; f->batch++) {
+    if (f->all.n == 0) {
+      for (int i = 0; i < 16; i++)
+        check(rth_spawn_blocking(handle, &empty, NULL, 0, &f->handles[i]));
+      f->all = (struct join_all){f->handles, 0, 16};
+    }
+    if (join_all_poll(&f->all, cx, out) == RTH_PENDING) return RTH_PENDING;
+    f->all.n = 0;
+  }
+  return RTH_READY;
+}
+static const rth_future_ops_t batches = {.poll = batches_poll};
+
+static void spawn_blocking(int tasks) {
+  struct batches f = {.batch = 0};
+  struct join_all all = {joins, 0, tasks};
+  for (int i = 0; i < tasks; i++)
+    check(rth_spawn(handle, &batches, &f, sizeof f, 0, &joins[i]));
+  block_on(&join_all, &all);
+}
+
+static void spawn_blocking_1(void) { spawn_blocking(1); }
+static void spawn_blocking_2(void) { spawn_blocking(2); }
+
+/* ---- timers ---------------------------------------------------------------- */
+
+struct sleeper {
+  int started;
+  rth_sleep_t sleep;
+};
+
+static rth_poll_t sleeper_poll(void *self, rth_cx_t *cx, void **out) {
+  struct sleeper *f = self;
+  (void)out;
+  if (!f->started) {
+    f->started = 1;
+    rth_sleep_init(&f->sleep, cx->handle, rth_now() + 10 * MS);
+  }
+  if (rth_sleep_poll(&f->sleep, cx) == RTH_PENDING) return RTH_PENDING;
+  rth_sleep_fini(&f->sleep);
+  finish_one();
+  return RTH_READY;
+}
+static const rth_future_ops_t sleeper = {.poll = sleeper_poll};
+
+static void sleep_many(void) {
+  struct sleeper f = {.started = 0};
+  start(10000);
+  for (int i = 0; i < 10000; i++) spawn(&sleeper, &f, sizeof f);
+  wait_done();
+}
+
+/* ---- current_thread --------------------------------------------------------- */
+
+static rth_poll_t spawn_then_join_poll(void *self, rth_cx_t *cx, void **out) {
+  struct join_all *f = self;
+  if (f->n == 0) {
+    f->n = 1000;
+    spawn_joins(f->n);
+  }
+  return join_all_poll(f, cx, out);
+}
+static const rth_future_ops_t spawn_then_join = {.poll = spawn_then_join_poll};
+
+static void current_spawn_many_local(void) {
+  struct join_all f = {joins, 0, 0};
+  block_on(&spawn_then_join, &f);
+}
+
+static void current_spawn_many_remote_idle(void) { spawn_and_join(1000); }
+
+/* ---- measuring ------------------------------------------------------------- */
+
+static const struct bench {
+  const char *name;
+  int ops; /* in one round */
+  void (*round)(void);
+} benches[] = {
+  {"spawn_many_local", 10000, spawn_many_local},
+  {"spawn_many_remote_idle", 10000, spawn_many_remote_idle},
+  {"chained_spawn", 1000, chained_spawn},
+  {"ping_pong", 1000, ping_pong},
+  {"yield_many", 200 * 1000, yield_many},
+  {"spawn_blocking_1", 100 * 16, spawn_blocking_1},
+  {"spawn_blocking_2", 2 * 100 * 16, spawn_blocking_2},
+  {"sleep_many", 10000, sleep_many},
+  {"current_spawn_many_local", 1000, current_spawn_many_local},
+  {"current_spawn_many_remote_idle", 1000, current_spawn_many_remote_idle},
+};
+
+static uint64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
+}
+
+static int by_size(const void *a, const void *b) {
+  uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+/* Median time of one operation, in ns. */
+static double measure(const struct bench *b) {
+  static uint64_t times[MAX_ROUNDS];
+  size_t n = 0;
+  uint64_t begin = now();
+  while (now() - begin < WARM_UP) b->round();
+  begin = now();
+  while (n < MAX_ROUNDS && (n < 5 || now() - begin < MEASURE)) {
+    uint64_t one = now();
+    b->round();
+    times[n++] = now() - one;
+  }
+  qsort(times, n, sizeof times[0], by_size);
+  return (double)times[n / 2] / b->ops;
+}
+
+static const struct bench *find(const char *name) {
+  for (size_t i = 0; i < sizeof benches / sizeof benches[0]; i++)
+    if (strcmp(benches[i].name, name) == 0) return &benches[i];
+  return NULL;
+}
+
+int main(int argc, char **argv) {
+  const struct bench *b = argc == 3 ? find(argv[1]) : NULL;
+  rth_options_t o;
+  if (b == NULL) return fprintf(stderr, "usage: rt NAME WORKERS\n"), 2;
+  rth_options_init(&o);
+  if (strncmp(b->name, "current_", 8) == 0) o.flavor = RTH_CURRENT_THREAD;
+  else o.worker_threads = (unsigned)atoi(argv[2]);
+  sem_init(&done, 0, 0);
+  check(rth_runtime_new(&o, &runtime));
+  handle = rth_runtime_handle(runtime);
+  printf("%s %.1f ns\n", b->name, measure(b));
+  check(rth_runtime_shutdown(runtime, RTH_FOREVER));
+  rth_runtime_free(runtime);
+  sem_destroy(&done);
+  return 0;
+}
