@@ -28,15 +28,25 @@ build = {
     ["rthandle.core"] = {
       sources = {
         "csrc/base/clock.c",
+        "csrc/base/counter.c",
         "csrc/base/error.c",
         "csrc/base/fault.c",
         "csrc/base/mem.c",
         "csrc/base/thread.c",
         "csrc/driver/park.c",
         "csrc/driver/wheel.c",
+        "csrc/lua/lalloc.c",
         "csrc/queue/inbox.c",
         "csrc/queue/inject.c",
         "csrc/queue/ring.c",
+        "csrc/runtime/default.c",
+        "csrc/sched/context.c",
+        "csrc/sched/exec.c",
+        "csrc/sched/idle.c",
+        "csrc/sched/local.c",
+        "csrc/sched/sched.c",
+        "csrc/sched/sleep.c",
+        "csrc/sched/worker.c",
         "csrc/task/join.c",
         "csrc/task/live.c",
         "csrc/task/task.c",
@@ -48,9 +58,7 @@ build = {
     ["rthandle.meta.async_runtime"] = "lua/rthandle/meta/async_runtime.lua",
     ["rthandle.meta.rthandle"] = "lua/rthandle/meta/rthandle.lua",
   },
-  install = {
-    conf = { ["../include/rthandle.h"] = "csrc/include/rthandle.h" },
-  },
+  copy_directories = { "csrc/include", "docs", "examples" },
 }
 test = {
   type = "busted",
