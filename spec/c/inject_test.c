@@ -1,0 +1,150 @@
+/* inject_test - the global queue: order, batches, closing, many threads. */
+#include "queue/inject.h"
+
+#include <pthread.h>
+
+#include "harness.h"
+#include "tasks.h"
+
+static rth__inject_t inject;
+
+static void fill(unsigned from, unsigned to) {
+  for (; from < to; from++) ASSERT(rth__inject_push(&inject, &tasks[from]));
+}
+
+TEST(tasks_come_out_in_the_order_they_went_in) {
+  unsigned i;
+  rth__inject_init(&inject);
+  fill(0, 50);
+  ASSERT_EQ(rth__inject_len(&inject), 50);
+  for (i = 0; i < 50; i++) ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[i]);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), NULL);
+  ASSERT_EQ(rth__inject_len(&inject), 0);
+  rth__inject_destroy(&inject);
+}
+
+TEST(an_emptied_queue_fills_again) {
+  rth__inject_init(&inject);
+  fill(0, 1);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
+  fill(1, 3);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[2]);
+}
+
+TEST(a_closed_queue_refuses_and_leaves_the_task_to_the_caller) {
+  rth__inject_init(&inject);
+  fill(0, 1);
+  ASSERT(rth__inject_close(&inject));
+  ASSERT(!rth__inject_push(&inject, &tasks[1]));
+  ASSERT_EQ(rth__inject_len(&inject), 1);
+}
+
+TEST(only_the_first_close_closes) {
+  rth__inject_init(&inject);
+  ASSERT(rth__inject_close(&inject));
+  ASSERT(!rth__inject_close(&inject));
+}
+
+TEST(a_closed_queue_gives_what_it_has) {
+  rth__inject_init(&inject);
+  fill(0, 2);
+  rth__inject_close(&inject);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), NULL);
+}
+
+TEST(a_list_goes_in_behind_what_is_there) {
+  rth__tasklist_t l = {NULL, NULL, 0};
+  unsigned i;
+  rth__inject_init(&inject);
+  fill(0, 2);
+  for (i = 2; i < 5; i++) rth__tasklist_add(&l, &tasks[i]);
+  rth__inject_push_list(&inject, &l);
+  fill(5, 6);
+  ASSERT_EQ(rth__inject_len(&inject), 6);
+  for (i = 0; i < 6; i++) ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[i]);
+}
+
+TEST(an_empty_list_changes_nothing) {
+  rth__tasklist_t l = {NULL, NULL, 0};
+  rth__inject_init(&inject);
+  rth__inject_push_list(&inject, &l);
+  ASSERT_EQ(rth__inject_len(&inject), 0);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), NULL);
+}
+
+TEST(pop_n_takes_the_oldest_n_in_order) {
+  unsigned n, i;
+  for (n = 0; n <= 12; n++) {
+    rth__tasklist_t l;
+    unsigned expected = n < 10 ? n : 10;
+    rth__inject_init(&inject);
+    fill(0, 10);
+    l = rth__inject_pop_n(&inject, n);
+    ASSERT_EQ(l.n, expected);
+    ASSERT_EQ(rth__inject_len(&inject), 10 - expected);
+    for (i = 0; i < expected; i++)
+      ASSERT_PTR_EQ(rth__tasklist_take(&l), &tasks[i]);
+    ASSERT_PTR_EQ(rth__tasklist_take(&l), NULL);
+    for (; i < 10; i++) ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[i]);
+    rth__inject_destroy(&inject);
+  }
+}
+
+/* ---- threads ------------------------------------------------------------- */
+
+enum { PRODUCERS = 4, EACH = TASKS / PRODUCERS };
+
+static void *producer(void *arg) {
+  unsigned from = (unsigned)(uintptr_t)arg * EACH;
+  fill(from, from + EACH);
+  return NULL;
+}
+
+TEST(tasks_of_each_thread_come_out_in_its_order) {
+  pthread_t threads[PRODUCERS];
+  unsigned next[PRODUCERS], i, taken = 0;
+  rth__inject_init(&inject);
+  for (i = 0; i < PRODUCERS; i++) {
+    next[i] = i * EACH;
+    pthread_create(&threads[i], NULL, producer, (void *)(uintptr_t)i);
+  }
+  while (taken < TASKS) {
+    rth__tasklist_t l = rth__inject_pop_n(&inject, 7);
+    rth__task_t *t;
+    while ((t = rth__tasklist_take(&l)) != NULL) {
+      ASSERT_EQ(task_number(t), next[task_number(t) / EACH]);
+      next[task_number(t) / EACH]++;
+      taken++;
+    }
+  }
+  for (i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
+  ASSERT_EQ(rth__inject_len(&inject), 0);
+}
+
+static RTH_ATOMIC(unsigned) consumed;
+
+static void *consumer(void *arg) {
+  (void)arg;
+  while (rth__load_rlx(&consumed) < TASKS) {
+    rth__task_t *t = rth__inject_pop(&inject);
+    if (t == NULL) continue;
+    task_seen(t);
+    (void)rth__add_rlx(&consumed, 1);
+  }
+  return NULL;
+}
+
+TEST(between_many_threads_each_task_comes_out_once) {
+  pthread_t threads[PRODUCERS + 2];
+  unsigned i;
+  rth__inject_init(&inject);
+  for (i = 0; i < PRODUCERS; i++)
+    pthread_create(&threads[i], NULL, producer, (void *)(uintptr_t)i);
+  for (; i < PRODUCERS + 2; i++)
+    pthread_create(&threads[i], NULL, consumer, NULL);
+  for (i = 0; i < PRODUCERS + 2; i++) pthread_join(threads[i], NULL);
+  ASSERT_EACH_SEEN_ONCE(TASKS);
+}
