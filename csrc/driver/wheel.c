@@ -130,3 +130,13 @@ rth_sleep_t *rth__wheel_advance(rth__wheel_t *w, uint64_t now) {
   if (now > w->now) w->now = now;
   return due;
 }
+
+rth_sleep_t *rth__wheel_take_any(rth__wheel_t *w) {
+  unsigned level = first_level(w);
+  rth_sleep_t *s;
+  if (level == RTH_WHEEL_LEVELS) return NULL;
+  s = w->levels[level]
+          .slots[__builtin_ctzll(w->levels[level].occupied)];
+  rth__wheel_remove(w, s);
+  return s;
+}

@@ -39,6 +39,9 @@ uint64_t rth__wheel_next(const rth__wheel_t *w);
 ** of the wheel, linked by next: by tick, and as inserted within one. */
 rth_sleep_t *rth__wheel_advance(rth__wheel_t *w, uint64_t now);
 
+/* Takes out one timer, due or not; NULL: none is left. */
+rth_sleep_t *rth__wheel_take_any(rth__wheel_t *w);
+
 static inline uint64_t rth__wheel_count(const rth__wheel_t *w) {
   return w->count;
 }

@@ -1,0 +1,122 @@
+/* park - where one thread sleeps until work, a deadline or I/O.
+**
+** WHY      a word and a descriptor: an eventfd (a pipe where there is none)
+**          under ppoll.  A condition variable cannot be left by a signal
+**          handler, so Ctrl-C would not end a waiting script, and cannot wait
+**          for a socket, too.  uv_async_send would do the same write, but its
+**          handle must be closed through the loop and its check for a pending
+**          send is no synchronisation.  Nothing is written while nobody
+**          sleeps: the word says so.
+** THREADS  park, open, close: the sleeper.  unpark: any.
+** OWNS     the descriptors.
+** SYNC
+**   [P1] word   unpark: swap-sc NOTIFIED -> park: cas-sc EMPTY to PARKED, or
+**               swap-sc EMPTY after the sleep.  What the waker published
+**               before unpark is seen after park, and of "waker publishes,
+**               sleeper looks a last time and sleeps" one sees the other:
+**               model-checked in spec/model/park_model.c.
+*/
+#include "driver/park.h"
+
+#if !defined(RTH_MODEL)
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+#if defined(__linux__)
+#include <sys/eventfd.h>
+#endif
+
+#include "base/clock.h"
+#include "base/fault.h"
+#include "rthandle.h"
+
+void rth__parker_init(rth__parker_t *p) {
+  rth__init(&p->word, RTH_PARK_EMPTY);
+  p->fd_read = p->fd_write = -1;
+}
+
+int rth__parker_open(rth__parker_t *p) {
+  if (p->fd_read >= 0) return 0;
+  if (rth__fault(RTH_FAULT_WAKE_FD)) return RTH_EMFILE;
+#if defined(__linux__)
+  p->fd_read = p->fd_write = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (p->fd_read < 0) return RTH_EMFILE;
+#else
+  {
+    int fd[2], i;
+    if (pipe(fd) != 0) return RTH_EMFILE;
+    for (i = 0; i < 2; i++) {
+      fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+      fcntl(fd[i], F_SETFL, O_NONBLOCK);
+    }
+    p->fd_read = fd[0];
+    p->fd_write = fd[1];
+  }
+#endif
+  return 0;
+}
+
+void rth__parker_close(rth__parker_t *p) {
+  if (p->fd_read < 0) return;
+  if (p->fd_write != p->fd_read) close(p->fd_write);
+  close(p->fd_read);
+  p->fd_read = p->fd_write = -1;
+}
+
+/* A full counter or pipe is a wake-up already: what write says is nothing. */
+static void fd_wake(rth__parker_t *p) {
+  uint64_t one = 1;
+  ssize_t n;
+  do {
+    n = write(p->fd_write, &one, sizeof one);
+  } while (n < 0 && errno == EINTR);
+}
+
+static void fd_clear(rth__parker_t *p) {
+  uint64_t buffer[8];
+  ssize_t n;
+  do {
+    n = read(p->fd_read, buffer, sizeof buffer);
+  } while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buffer);
+}
+
+/* Sleeps; clears the descriptor where it was written.  Answers whether a
+** signal handler ran. */
+static int fd_sleep(rth__parker_t *p, uint64_t deadline) {
+  struct pollfd fds = {p->fd_read, POLLIN, 0};
+  int n, timeout = -1;
+  if (deadline != RTH_FOREVER) {
+    uint64_t now = rth_now();
+    uint64_t ms = deadline <= now ? 0
+                                  : (deadline - now + RTH_MILLISECOND - 1) /
+                                        RTH_MILLISECOND;
+    timeout = ms > 0x7fffffff ? 0x7fffffff : (int)ms;
+  }
+  n = poll(&fds, 1, timeout);
+  if (n > 0) fd_clear(p);
+  return n < 0 && errno == EINTR;
+}
+#else
+void fd_wake(rth__parker_t *p);
+int fd_sleep(rth__parker_t *p, uint64_t deadline);
+#endif
+
+int rth__parker_park(rth__parker_t *p, uint64_t deadline) {
+  uint32_t expected = RTH_PARK_EMPTY;
+  int interrupted = 0;
+  if (rth__cas_sc(&p->word, &expected, RTH_PARK_PARKED)) /* [P1] */
+    interrupted = fd_sleep(p, deadline);
+  (void)rth__swap_sc(&p->word, RTH_PARK_EMPTY); /* [P1] */
+  return interrupted;
+}
+
+void rth__parker_clear(rth__parker_t *p) {
+  (void)rth__swap_sc(&p->word, RTH_PARK_EMPTY); /* [P1] */
+}
+
+void rth__unpark(rth__parker_t *p) {
+  if (rth__swap_sc(&p->word, RTH_PARK_NOTIFIED) == RTH_PARK_PARKED) /* [P1] */
+    fd_wake(p);
+}

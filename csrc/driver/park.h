@@ -1,0 +1,33 @@
+/* park.h - where one thread sleeps until work, a deadline or I/O. */
+#ifndef RTH_PARK_H
+#define RTH_PARK_H
+
+#include "base/atomic.h"
+
+enum { RTH_PARK_EMPTY, RTH_PARK_PARKED, RTH_PARK_NOTIFIED };
+
+typedef struct rth__parker {
+  RTH_ATOMIC(uint32_t) word; /* [P1] */
+  int fd_read, fd_write;     /* -1: not open; r/o while anyone may unpark */
+} rth__parker_t;
+
+void rth__parker_init(rth__parker_t *p); /* opens nothing, cannot fail */
+/* Opens what it sleeps on, if that was not done.  Thread: the sleeper.
+** Fails: RTH_EMFILE. */
+int rth__parker_open(rth__parker_t *p);
+void rth__parker_close(rth__parker_t *p);
+
+/* Sleeps until unparked, or `deadline` (rth_now; RTH_FOREVER).  Returns at
+** once if it was unparked since the last time.  May return for nothing.
+** Answers whether a signal handler ran on this thread.
+** Thread: the sleeper; the parker is open.  Blocks. */
+int rth__parker_park(rth__parker_t *p, uint64_t deadline);
+
+/* Takes a notification that has come; no sleep. */
+void rth__parker_clear(rth__parker_t *p);
+
+/* Wakes the sleeper, or keeps it from sleeping the next time.
+** Thread: any.  Fails: never.  Blocks: never. */
+void rth__unpark(rth__parker_t *p);
+
+#endif

@@ -1,0 +1,70 @@
+/* move.h - values that travel between Lua states: the contract between the
+** encoder (move.c and its neighbours) and the userdata of this module.
+**
+** A message is flat bytes plus the core objects that travel with it.  It
+** belongs to no Lua state and may be freed on any thread.  Encoding is in two
+** steps: first everything is checked and written, then the objects that move
+** are taken out of their userdata; so a refusal changes nothing.
+*/
+#ifndef RTHL_MOVE_H
+#define RTHL_MOVE_H
+
+#include "lua.h"
+
+typedef struct rthL_Message rthL_Message;
+
+/* How one userdata type of this module travels.  Registered in its metatable
+** with rthL_set_move_ops. */
+typedef struct rthL_MoveOps {
+  /* NULL: may travel.  Else why not, after "cannot move argument #1: "
+  ** ("JoinHandle already awaited").  No side effect, may not raise. */
+  const char *(*check)(lua_State *L, int idx);
+  /* The core object: a new reference (shared types), or the userdata's own,
+  ** which is empty from now on (moved types).  May not fail or raise.
+  ** Called once for each distinct userdata of a message. */
+  void *(*take)(lua_State *L, int idx);
+  /* Pushes a userdata that owns `object`.  Where it raises (memory), the
+  ** object still belongs to the message. */
+  void (*push)(lua_State *L, void *object);
+  /* Releases an object that never arrived.  Thread: any. */
+  void (*drop)(void *object);
+} rthL_MoveOps;
+
+/* Metatable on the top of the stack.  ops == NULL is not allowed: a type
+** without ops is refused by its name.  `ops` must be static. */
+void rthL_set_move_ops(lua_State *L, const rthL_MoveOps *ops);
+
+enum {
+  RTHL_COPY_CAPTURES = 1, /* spawn_with{captures="copy"}: no refusals 1, 2 */
+  RTHL_HOOK = 2           /* on_thread_start/stop: no refusals 3, 4; a C
+                             function travels as it is */
+};
+
+/* Encodes the function at absolute index `f` and the `nargs` values right
+** after it.  Raises (at the caller's line) what section 5 of the contract
+** refuses.  Own.  Leaves the stack as it was. */
+rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags);
+
+/* Encodes `n` values from absolute index `first`.  `what` names them in
+** refusals: "result", "argument", "value" -> `cannot move result #2: …`;
+** raises a string without position where `what` is "result". */
+rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
+                                 const char *what);
+
+/* Encodes one error value; one that may not travel goes as its tostring. */
+rthL_Message *rthL_encode_error(lua_State *L, int idx);
+
+/* Pushes the values (function first, for a call); answers how many.  Raises
+** on lack of memory and where a module cannot be required here, with that
+** message.  Once for each message: moved objects leave it.  The caller frees
+** the message afterwards. */
+int rthL_decode(lua_State *L, rthL_Message *m);
+
+size_t rthL_message_size(const rthL_Message *m);
+void rthL_message_free(rthL_Message *m); /* Thread: any.  NULL is allowed */
+
+/* Once for each Lua state, before the calls above: makes the caches.  Own
+** states are the runtime's; in them `_G` stands for itself.  Raises. */
+void rthL_move_open(lua_State *L);
+
+#endif

@@ -1,0 +1,183 @@
+/* task - the life of one task: made, run, woken, cancelled, ended.
+**
+** WHY      the future, its output and all links in one allocation, so that
+**          waking and queueing never allocate and cannot fail.
+** THREADS  each function says; poll, cancel and the end of a task are under
+**          RUNNING, so one thread at a time.
+** OWNS     a task has references from: the list of live tasks, the queue (the
+**          NOTIFIED one), its JoinHandle, AbortHandles, wakers.
+** SYNC     see state.h.
+*/
+#include "task/task.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+static RTH_ATOMIC(uint64_t) last_id; /* relaxed: only uniqueness counts */
+
+uint64_t rth__task_next_id(void) { return rth__add_rlx(&last_id, 1) + 1; }
+
+rth__task_t *rth__task_new(rth__sched_t *s, const rth_future_ops_t *ops,
+                           const void *self, size_t size, unsigned flags) {
+  size_t head = (sizeof(rth__task_t) + 15) & ~(size_t)15;
+  rth__task_t *t = rth__alloc(head + size);
+  if (t == NULL) return NULL;
+  memset(t, 0, sizeof *t);
+  rth__init(&t->state, RTH_S_INITIAL);
+  t->sched = s;
+  t->ops = ops;
+  t->id = rth__task_next_id();
+  t->flags = (uint8_t)flags;
+  if (size > 0) {
+    t->self = (char *)t + head;
+    memcpy(t->self, self, size);
+  } else {
+    t->self = (void *)(uintptr_t)self; /* borrowed: block_on */
+  }
+  return t;
+}
+
+static void task_free(rth__task_t *t) {
+  rth__sched_t *s = t->sched;
+  rth_waker_drop(&t->join_waker);
+  s->freed(s, t);
+  rth__free(t);
+}
+
+void rth__task_unref(rth__task_t *t) {
+  if (rth__state_unref(&t->state, 1) == RTH_DO_FREE) task_free(t); /* [S4] */
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+void rth__task_drop_output(rth__task_t *t) {
+  rth_poll_t how = (rth_poll_t)t->how;
+  if (how == RTH_FAILED) t->sched->unhandled(t->sched, t);
+  if (how != RTH_PENDING && t->ops->drop_out != NULL)
+    t->ops->drop_out(t->out, how);
+  t->out = NULL;
+  t->how = RTH_PENDING;
+}
+
+/* Under RUNNING.  `refs`: the caller's, which end here. */
+static void complete(rth__task_t *t, rth_poll_t how, void *out, uint64_t refs) {
+  uint64_t word;
+  if (t->ops->drop != NULL) t->ops->drop(t->self);
+  refs += (uint64_t)t->sched->release(t->sched, t); /* who joins, sees it gone */
+  t->out = out;
+  t->how = (uint8_t)how;
+  word = rth__state_to_complete(&t->state); /* [S2] publishes the output */
+  if (!(word & RTH_S_JOIN_INTEREST)) {
+    rth__task_drop_output(t);
+  } else if (word & RTH_S_JOIN_WAKER) {
+    rth_wake_by_ref(&t->join_waker);
+    if (!rth__state_return_join_waker(&t->state)) /* [S3] */
+      rth_waker_drop(&t->join_waker);
+  }
+  if (rth__state_unref(&t->state, refs) == RTH_DO_FREE) task_free(t); /* [S4] */
+}
+
+static void cancel(rth__task_t *t, rth_cx_t *cx) {
+  void *out = NULL;
+  rth_poll_t how = RTH_PENDING;
+  if (t->ops->cancel != NULL) how = t->ops->cancel(t->self, cx, &out);
+  RTH_ASSERT(how != RTH_READY);
+  complete(t, how, out, 1);
+}
+
+void rth__task_refuse(rth__task_t *t, unsigned refs) {
+  /* It is in no queue, and still NOTIFIED: nobody else can get RUNNING. */
+  (void)rth__state_abort(&t->state);
+  if (rth__state_to_running(&t->state) != RTH_DO_CANCEL) RTH_CHECK(!"refuse");
+  complete(t, RTH_PENDING, NULL, refs);
+}
+
+/* ---- running -------------------------------------------------------------- */
+
+static void submit(rth__task_t *t) { t->sched->schedule(t->sched, t); }
+
+static void went_idle(rth__task_t *t, rth_cx_t *cx) {
+  enum rth__todo todo;
+  if (cx->pinned) t->home = cx->local; /* [S1] */
+  todo = cx->yielded ? rth__state_to_yield(&t->state)
+                     : rth__state_to_idle(&t->state);
+  switch (todo) {
+    case RTH_DO_NOTHING:
+      break;
+    case RTH_DO_SUBMIT:
+      if (cx->yielded)
+        t->sched->yield(t->sched, t, cx);
+      else
+        submit(t);
+      break;
+    case RTH_DO_FREE:
+      task_free(t);
+      break;
+    case RTH_DO_CANCEL:
+    case RTH_DO_POLL:
+      cancel(t, cx);
+      break;
+  }
+}
+
+static const rth_waker_ops_t task_waker_ops;
+
+void rth__task_run(rth__task_t *t, rth_cx_t *cx) {
+  void *out = NULL;
+  rth_poll_t how;
+  enum rth__todo todo = rth__state_to_running(&t->state);
+  if (RTH_UNLIKELY(todo == RTH_DO_NOTHING)) return;
+  if (RTH_UNLIKELY(todo == RTH_DO_FREE)) {
+    task_free(t);
+    return;
+  }
+  cx->waker.ops = &task_waker_ops;
+  cx->waker.data = t;
+  cx->task_id = t->id;
+  cx->yielded = 0;
+  cx->pinned = 0;
+  if (RTH_UNLIKELY(todo == RTH_DO_CANCEL)) {
+    cancel(t, cx);
+    return;
+  }
+  how = t->ops->poll(t->self, cx, &out);
+  if (how == RTH_PENDING)
+    went_idle(t, cx);
+  else
+    complete(t, how, out, 1);
+}
+
+void rth__task_abort(rth__task_t *t) {
+  if (rth__state_abort(&t->state) == RTH_DO_SUBMIT) submit(t); /* [S1] */
+}
+
+/* ---- the task's waker: one reference each ---------------------------------- */
+
+static void waker_clone(void *data) {
+  rth__state_ref(&((rth__task_t *)data)->state);
+}
+
+static void waker_wake(void *data) {
+  rth__task_t *t = data;
+  switch (rth__state_wake(&t->state)) {
+    case RTH_DO_SUBMIT:
+      submit(t);
+      break;
+    case RTH_DO_FREE:
+      task_free(t);
+      break;
+    default:
+      break;
+  }
+}
+
+static void waker_wake_by_ref(void *data) {
+  rth__task_t *t = data;
+  if (rth__state_wake_by_ref(&t->state) == RTH_DO_SUBMIT) submit(t);
+}
+
+static void waker_drop(void *data) { rth__task_unref(data); }
+
+static const rth_waker_ops_t task_waker_ops = {waker_clone, waker_wake,
+                                               waker_wake_by_ref, waker_drop};

@@ -1,0 +1,76 @@
+/* task.h - a task: one allocation with the word, the links, the output and
+** the future's own memory.
+**
+** The task layer knows no scheduler: it reaches it through rth__sched_t, the
+** first member of whatever runs tasks. */
+#ifndef RTH_TASK_H
+#define RTH_TASK_H
+
+#include "base/compiler.h"
+#include "rthandle.h"
+#include "task/state.h"
+
+typedef struct rth__task rth__task_t;
+
+typedef struct rth__sched {
+  /* Queues the task.  Consumes the reference of the queue. */
+  void (*schedule)(struct rth__sched *s, rth__task_t *t);
+  /* Queues a task that yielded, behind everything else. */
+  void (*yield)(struct rth__sched *s, rth__task_t *t, rth_cx_t *cx);
+  /* The task ended: takes it off the list of live tasks.  Answers whether it
+  ** was on one (its reference is then the caller's). */
+  int (*release)(struct rth__sched *s, rth__task_t *t);
+  /* A task failed and nobody can see it. */
+  void (*unhandled)(struct rth__sched *s, rth__task_t *t);
+  /* The memory of the task goes: releases what it keeps alive. */
+  void (*freed)(struct rth__sched *s, rth__task_t *t);
+} rth__sched_t;
+
+enum { /* flags */
+  RTH_TASK_LOCAL = 1, /* lives on an executor's own list (owner only) */
+  RTH_TASK_ROOT = 2,  /* of a block_on: not counted, not listed */
+  RTH_TASK_BLOCKING = 4,
+  RTH_TASK_SHARE = 8 /* RTH_SPAWN_SHARE */
+};
+
+struct rth__task {
+  rth__state_t state;
+  rth__task_t *next; /* queue link: belongs to the NOTIFIED reference */
+  rth__sched_t *sched;           /* r/o after init */
+  const rth_future_ops_t *ops;   /* r/o after init */
+  void *self;                    /* r/o after init; the future's memory */
+  struct rth_local *home;        /* [S1]; NULL: any worker may poll it */
+  uint64_t id;                   /* r/o after init */
+  rth__task_t *live_next;        /* list of live tasks: under its lock, or */
+  rth__task_t **live_pprev;      /* the owner's; NULL: on none */
+  rth_waker_t join_waker;        /* [S3] */
+  void *out;                     /* [S2] */
+  uint8_t how;                   /* [S2]; an rth_poll_t, PENDING: cancelled */
+  uint8_t flags;                 /* r/o after init */
+};
+
+/* A task in RTH_S_INITIAL.  self is copied (size > 0) or borrowed (size 0).
+** NULL: no memory.  Thread: any.  Allocates. */
+rth__task_t *rth__task_new(rth__sched_t *s, const rth_future_ops_t *ops,
+                           const void *self, size_t size, unsigned flags);
+
+/* Polls or cancels a task that came out of a queue.  cx has everything but
+** the waker and the task's id.  Consumes the queue's reference. */
+void rth__task_run(rth__task_t *t, rth_cx_t *cx);
+
+/* Ends a task that was never queued, or was taken out of its queue: the
+** runtime is shut down.  It is cancelled unpolled.  Consumes `refs`
+** references: the queue's, and the list's where it never was on one. */
+void rth__task_refuse(rth__task_t *t, unsigned refs);
+
+/* Drops the output of a complete task that nobody will take.
+** Thread: who has the right to it (JoinHandle, or the runner without one). */
+void rth__task_drop_output(rth__task_t *t);
+
+void rth__task_abort(rth__task_t *t); /* Thread: any, with a reference */
+void rth__task_unref(rth__task_t *t); /* Thread: any.  Consumes one */
+
+/* The next process-wide task id, from 1. */
+uint64_t rth__task_next_id(void);
+
+#endif
