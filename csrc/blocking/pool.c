@@ -147,13 +147,13 @@ static int start_thread(rth__pool_t *p) {
 }
 
 /* Under lock: the task is the last of the queue.  Sees to it that somebody
-** will run it. */
-static int provide_thread(rth__pool_t *p) {
+** will run it; *wake: the caller signals, once it has left the lock. */
+static int provide_thread(rth__pool_t *p, int *wake) {
   int err;
-  if (p->idle > 0) {
+  *wake = p->idle > 0;
+  if (*wake) {
     p->idle--;
     p->notified++;
-    rth__cond_signal(&p->work);
     return 0;
   }
   if (p->threads >= p->core->options.max_blocking_threads) return 0;
@@ -162,16 +162,17 @@ static int provide_thread(rth__pool_t *p) {
 }
 
 int rth__pool_spawn(rth__pool_t *p, rth__task_t *t) {
-  int err = 0, closed;
+  int err = 0, wake = 0, closed;
   rth__mutex_lock(&p->lock);
   closed = p->closed;
   if (!closed) {
     rth__fifo_push(&p->queue, t);
     p->queued++;
-    err = provide_thread(p);
+    err = provide_thread(p, &wake);
     if (err != 0) (void)pop(p); /* no thread, so it is the only one */
   }
   rth__mutex_unlock(&p->lock);
+  if (wake) rth__cond_signal(&p->work);
   if (closed) rth__task_refuse(t, 1);
   return err;
 }
