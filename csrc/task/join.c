@@ -57,6 +57,11 @@ uint64_t rth_join_id(const rth_join_t *j) { return of_join(j)->id; }
 
 void *rth_join_self(const rth_join_t *j) { return of_join(j)->self; }
 
+int rth_join_is_aborted(const rth_join_t *j) {
+  uint64_t word = rth__state_load(&of_join(j)->state); /* [S2] */
+  return (word & (RTH_S_CANCELLED | RTH_S_COMPLETE)) != 0;
+}
+
 void rth_join_abort(rth_join_t *j) { rth__task_abort(of_join(j)); }
 
 rth_abort_t *rth_join_abort_handle(rth_join_t *j) {
