@@ -14,6 +14,7 @@
 CFLAGS ?= -O2 -g
 PREFIX ?= /usr/local
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 VARIANT ?=
 B := build$(VARIANT:%=/%)
 
@@ -146,7 +147,7 @@ check-stress: all $(STRESSES:%.c=$(B)/%)
 bench:
 	@scripts/deps.sh bench
 	@$(MAKE) -s all
-	@bench/run.sh
+	@$(LUA) bench/run $(BENCH_ARGS)
 
 lint:
 	@scripts/deps.sh lint
