@@ -304,6 +304,7 @@ uint64_t rth_join_id(const rth_join_t *j);
 /* The future's own memory inside the task; good until ops->drop.
 ** Thread: the one that polls the task. */
 void *rth_join_self(const rth_join_t *j);
+int rth_join_is_aborted(const rth_join_t *j);    /* or finished.  Thread: any */
 void rth_join_abort(rth_join_t *j);              /* Thread: any.  Never fails */
 rth_abort_t *rth_join_abort_handle(rth_join_t *j); /* own.  Never fails */
 /* Detaches the task.  An output that nobody took is dropped: now, or when
@@ -454,13 +455,17 @@ RTH_MUSTUSE int rth_handle_worker_metrics(const rth_handle_t *h, unsigned i,
 
 /* ---- for bindings -------------------------------------------------------- */
 
-/* A number that any thread may change and read; orders nothing. */
+/* A number that any thread may change and read: a count of references, of
+** events, of bytes. */
 typedef struct rth_counter {
   uint64_t n; /* private */
 } rth_counter_t;
-/* Answers the new value.  Thread: any. */
+/* Answers the new value.  Thread: any; who adds sees what all did who added
+** before (so the one that takes the last reference may free). */
 uint64_t rth_counter_add(rth_counter_t *c, int64_t by);
+/* Orders nothing.  Thread: any; set: one at a time. */
 uint64_t rth_counter_get(const rth_counter_t *c);
+void rth_counter_set(rth_counter_t *c, uint64_t n);
 
 /* The one runtime of the whole process, which nobody ends.  Thread: any. */
 rth_handle_t *rth_default_handle(void); /* own; NULL: none yet */
