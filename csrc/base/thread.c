@@ -181,13 +181,11 @@ unsigned rth__processors(void) {
 
 /* ---- fork ---------------------------------------------------------------- */
 
-static RTH_ATOMIC(unsigned) generation;
+static RTH_ATOMIC(unsigned) forks; /* relaxed: a child has one thread */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
-static void in_child(void) { (void)rth__add_rlx(&generation, 1); }
-static void watch_fork(void) { pthread_atfork(NULL, NULL, in_child); }
+static void in_child(void) { (void)rth__add_rlx(&forks, 1); }
+static void watch(void) { pthread_atfork(NULL, NULL, in_child); }
 
-unsigned rth__fork_generation(void) {
-  pthread_once(&fork_once, watch_fork);
-  return rth__load_rlx(&generation);
-}
+void rth__watch_forks(void) { pthread_once(&fork_once, watch); }
+unsigned rth__forks(void) { return rth__load_rlx(&forks); }

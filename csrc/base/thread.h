@@ -57,7 +57,8 @@ void rth__thread_detach(rth__thread_t t);
 unsigned rth__processors(void);
 
 /* In a child process after fork the threads of every runtime are gone.
-** Answers how often this process was forked since the first call. */
-unsigned rth__fork_generation(void);
+** rth__forks: how often that happened since rth__watch_forks. */
+void rth__watch_forks(void);
+unsigned rth__forks(void);
 
 #endif

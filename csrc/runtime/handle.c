@@ -25,7 +25,7 @@ unsigned rth_handle_num_workers(const rth_handle_t *h) {
 void *rth_handle_arg(const rth_handle_t *h) { return h->options.arg; }
 
 int rth_handle_is_shutdown(const rth_handle_t *h) {
-  return rth__closing(h) || h->fork_generation != rth__fork_generation();
+  return rth__closing(h) || h->forks != rth__forks();
 }
 
 /* Ends a task whose future stays the caller's. */
@@ -43,7 +43,7 @@ int rth_spawn_blocking(rth_handle_t *h, const rth_future_ops_t *ops,
   int err = 0;
   if (t == NULL) return RTH_ENOMEM;
   rth__core_ref(h);
-  if (h->fork_generation != rth__fork_generation())
+  if (h->forks != rth__forks())
     rth__task_refuse(t, 1);
   else
     err = rth__pool_spawn(h->pool, t);
@@ -58,6 +58,12 @@ int rth_spawn_blocking(rth_handle_t *h, const rth_future_ops_t *ops,
 
 /* ---- metrics ------------------------------------------------------------------- */
 
+static void add_local(rth_metrics_t *m, const rth__exec_t *ce) {
+  rth__exec_t *e = (rth__exec_t *)(uintptr_t)ce;
+  m->num_alive_tasks += rth__load_rlx(&e->live_count);
+  m->spawned_tasks_count += rth__load_rlx(&e->spawned);
+}
+
 void rth_handle_metrics(const rth_handle_t *ch, rth_metrics_t *m) {
   rth_handle_t *h = (rth_handle_t *)(uintptr_t)ch;
   rth__exec_t *e;
@@ -65,19 +71,18 @@ void rth_handle_metrics(const rth_handle_t *ch, rth_metrics_t *m) {
   *m = (rth_metrics_t){0};
   m->num_workers = h->num_workers;
   m->num_alive_tasks = rth__live_count(&h->live);
-  m->spawned_tasks_count = rth__load_rlx(&h->spawned);
+  m->spawned_tasks_count = rth__live_added(&h->live);
   m->global_queue_depth = h->main != NULL
                               ? rth__load_rlx(&h->main->inbox_count)
                               : rth__inject_len(&h->inject);
   m->remote_schedule_count = rth__load_rlx(&h->remote);
   rth__pool_metrics(h->pool, m);
   for (i = 0; h->workers != NULL && i < h->num_workers; i++)
-    m->num_alive_tasks += rth__load_rlx(&h->workers[i].exec.live_count);
-  if (h->main != NULL)
-    m->num_alive_tasks += rth__load_rlx(&h->main->live_count);
+    add_local(m, &h->workers[i].exec);
+  if (h->main != NULL) add_local(m, h->main);
   rth__mutex_lock(&h->lock);
-  for (e = h->locals; e != NULL; e = e->peer_next)
-    m->num_alive_tasks += rth__load_rlx(&e->live_count);
+  m->spawned_tasks_count += h->spawned;
+  for (e = h->locals; e != NULL; e = e->peer_next) add_local(m, e);
   rth__mutex_unlock(&h->lock);
 }
 

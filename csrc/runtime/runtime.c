@@ -118,7 +118,8 @@ static rth_handle_t *new_core(void) {
   rth__inject_init(&h->inject);
   h->id = rth__add_rlx(&last_id, 1) + 1;
   h->started_at = rth_now();
-  h->fork_generation = rth__fork_generation();
+  rth__watch_forks();
+  h->forks = rth__forks();
   return h;
 }
 
@@ -217,7 +218,7 @@ void rth__core_free(rth_handle_t *h) {
 int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout) {
   rth_handle_t *h = rt->core;
   uint64_t deadline = timeout == 0 ? 0 : rth__time_add(rth_now(), timeout);
-  if (h->fork_generation != rth__fork_generation()) return 0;
+  if (h->forks != rth__forks()) return 0;
   if (timeout > 0 && rth_is_driving()) return RTH_EBLOCKING;
   end(h, deadline);
   return 0;
@@ -225,7 +226,7 @@ int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout) {
 
 void rth_runtime_free(rth_runtime_t *rt) {
   rth_handle_t *h = rt->core;
-  if (h->fork_generation == rth__fork_generation()) {
+  if (h->forks == rth__forks()) {
     if (rth_runtime_shutdown(rt, 0) != 0) RTH_CHECK(!"never blocks");
     rth__core_unref(h);
   } /* else: the child of a fork leaves the dead threads' memory alone */

@@ -30,7 +30,7 @@ struct rth_handle {
   uint64_t started_at;      /* rth_now; zero of the wheels */
   unsigned num_workers;
   unsigned event_interval;
-  unsigned fork_generation;
+  unsigned forks; /* when it was made */
   struct rth__worker *workers; /* multi_thread */
   rth__exec_t *main;           /* current_thread */
   struct rth__pool *pool;
@@ -62,7 +62,8 @@ struct rth_handle {
   int joined;              /* under lock; worker threads joined or detached */
   rth__exec_t *locals;     /* under lock; what rth_local_new made */
 
-  RTH_ATOMIC(uint64_t) spawned, remote; /* statistics */
+  uint64_t spawned; /* under lock; on local executors that are gone */
+  RTH_ATOMIC(uint64_t) remote; /* statistics */
 };
 
 void rth__core_ref(rth_handle_t *h);

@@ -43,7 +43,7 @@ struct rth_local {
   RTH_ATOMIC(uint64_t) refs; /* [X2] owner + its tasks; counted only */
 
   /* ---- statistics: the owner writes, anyone reads, relaxed ---- */
-  RTH_ATOMIC(uint64_t) ready_count, live_count, inbox_count;
+  RTH_ATOMIC(uint64_t) ready_count, live_count, inbox_count, spawned;
   RTH_ATOMIC(uint64_t) polls, parks, unparks, busy, busy_since;
 };
 

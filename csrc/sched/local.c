@@ -68,6 +68,7 @@ void rth_local_free(rth_local_t *l) {
   rth__exec_close(l);
   end_tasks(l);
   rth__mutex_lock(&h->lock);
+  h->spawned += rth__load_rlx(&l->spawned);
   *l->peer_pprev = l->peer_next;
   if (l->peer_next != NULL) l->peer_next->peer_pprev = l->peer_pprev;
   rth__mutex_unlock(&h->lock);

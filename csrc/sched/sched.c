@@ -99,8 +99,7 @@ int rth_spawn(rth_handle_t *h, const rth_future_ops_t *ops, const void *self,
   if (t == NULL) return RTH_ENOMEM;
   rth__core_ref(h);
   t->home = h->main; /* NULL on multi_thread: any worker's */
-  (void)rth__add_rlx(&h->spawned, 1);
-  if (h->fork_generation != rth__fork_generation() ||
+  if (h->forks != rth__forks() ||
       !rth__live_add(&h->live, t)) {
     give_join(t, out);
     rth__task_refuse(t, 2);
@@ -124,7 +123,7 @@ int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
     rth__exec_ref(l);
   else
     rth__core_ref(l->core);
-  (void)rth__add_rlx(&l->core->spawned, 1);
+  rth__bump(&l->spawned);
   give_join(t, out);
   if (rth__closing(l->core) || !rth__exec_add_local(l, t))
     rth__task_refuse(t, 2);

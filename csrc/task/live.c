@@ -59,6 +59,7 @@ int rth__live_add(rth__live_t *l, rth__task_t *t) {
   if (added) {
     rth__live_link(&s->first, t);
     rth__bump(&s->count);
+    rth__bump(&s->added);
   }
   rth__mutex_unlock(&s->lock);
   return added;
@@ -91,5 +92,12 @@ uint64_t rth__live_count(const rth__live_t *l) {
   uint64_t n = 0;
   unsigned i;
   for (i = 0; i <= l->mask; i++) n += rth__load_rlx(&l->shards[i].count);
+  return n;
+}
+
+uint64_t rth__live_added(const rth__live_t *l) {
+  uint64_t n = 0;
+  unsigned i;
+  for (i = 0; i <= l->mask; i++) n += rth__load_rlx(&l->shards[i].added);
   return n;
 }

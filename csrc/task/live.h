@@ -10,6 +10,7 @@ typedef struct rth__live_shard {
   rth__task_t *first;         /* under lock */
   int closed;                 /* under lock */
   RTH_ATOMIC(uint64_t) count; /* written under lock, read by anyone */
+  RTH_ATOMIC(uint64_t) added; /* as count; ever */
 } RTH_ALIGNED(RTH_CACHE_LINE) rth__live_shard_t;
 
 typedef struct rth__live {
@@ -26,7 +27,8 @@ int rth__live_add(rth__live_t *l, rth__task_t *t);
 int rth__live_remove(rth__live_t *l, rth__task_t *t);
 /* From here on nothing is added; everything that is there is aborted. */
 void rth__live_close(rth__live_t *l);
-uint64_t rth__live_count(const rth__live_t *l);
+uint64_t rth__live_count(const rth__live_t *l); /* now */
+uint64_t rth__live_added(const rth__live_t *l); /* ever */
 
 /* The same links without a lock: the list of one owner. */
 void rth__live_link(rth__task_t **first, rth__task_t *t);
