@@ -301,6 +301,8 @@ rth_poll_t rth_join_poll(rth_join_t *j, const rth_waker_t *w,
 void rth_join_unregister(rth_join_t *j);
 int rth_join_is_finished(const rth_join_t *j);
 uint64_t rth_join_id(const rth_join_t *j);
+/* Borrowed: the runtime of the task. */
+rth_handle_t *rth_join_handle(const rth_join_t *j);
 /* The future's own memory inside the task; good until ops->drop.
 ** Thread: the one that polls the task. */
 void *rth_join_self(const rth_join_t *j);

@@ -55,6 +55,11 @@ int rth_join_is_finished(const rth_join_t *j) {
 
 uint64_t rth_join_id(const rth_join_t *j) { return of_join(j)->id; }
 
+/* The handle begins with the sched of its tasks, and each task keeps it. */
+rth_handle_t *rth_join_handle(const rth_join_t *j) {
+  return (rth_handle_t *)(void *)of_join(j)->sched;
+}
+
 void *rth_join_self(const rth_join_t *j) { return of_join(j)->self; }
 
 int rth_join_is_aborted(const rth_join_t *j) {
