@@ -58,7 +58,9 @@ HOSTS := $(LUA_CTESTS:%.c=$(B)/%)
 PROGRAMS := $(patsubst %.c,$(B)/%,$(filter-out $(LUA_CTESTS),$(CTESTS)) \
   $(STRESSES) $(EXAMPLES_C))
 MODEL_PROGRAMS := $(MODELS:%.c=$(B)/%)
-CTEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(CTESTS) $(MODELS) $(EXAMPLES_C))
+# Models have one thread: nothing for the thread sanitizer.
+CTEST_PROGRAMS := $(patsubst %.c,$(B)/%,$(CTESTS) $(EXAMPLES_C) \
+  $(if $(filter tsan,$(VARIANT)),,$(MODELS)))
 
 # ---- how it is compiled -----------------------------------------------------
 

@@ -5,11 +5,13 @@
 **          number.  Reversal gives FIFO back.
 ** THREADS  push: any; take: the executor's thread.
 ** OWNS     the NOTIFIED reference of each task in it.
-** SYNC     every operation on `top` is a seq_cst RMW:
+** SYNC     every operation on `top` is seq_cst:
 **   [B1] task, next   push: release -> take: acquire
-**   [B2] sleeping     push, then RMW on the park word; park: RMW on the park
-**                     word, then take.  In the one order of all four the
-**                     consumer sees the task or the pusher sees PARKED.
+**   [B2] sleeping     push, then an operation on where the consumer sleeps
+**                     (its park word, exec's `parker`); consumer: an operation
+**                     on that, then a look at `top`.  In the one order of all
+**                     four the consumer sees the task or the pusher sees where
+**                     to wake it.
 */
 #include "queue/inbox.h"
 

@@ -20,10 +20,9 @@ int rth__inbox_push(rth__inbox_t *b, rth__task_t *t);
 /* All tasks, oldest first, linked by next; NULL: none.  Thread: consumer. */
 rth__task_t *rth__inbox_take(rth__inbox_t *b);
 
-/* A look without the cost of a take; not enough before going to sleep.
-** Thread: any. */
+/* A look without the cost of a take.  Thread: any. */
 static inline int rth__inbox_is_empty(rth__inbox_t *b) {
-  return rth__load_acq(&b->top) == NULL;
+  return rth__load_sc(&b->top) == NULL; /* [B2] */
 }
 
 #endif

@@ -20,6 +20,8 @@
 **   [R1] slots, forth   tail: release (push) -> acquire (steal)
 **   [R2] slots, back    head: release (steal done, popped) -> acquire (push):
 **                       the owner writes a slot only after it was read
+**   [R3] who takes      head: every taker moves `real` by cas, so a position
+**                       goes to one of them
 */
 #include "queue/ring.h"
 
@@ -44,7 +46,8 @@ static int overflow(rth__ring_t *r, uint32_t real, rth__task_t *t,
   uint64_t expected = pack(real, real);
   rth__tasklist_t l = {NULL, NULL, 0};
   uint32_t i;
-  if (!rth__cas_ar(&r->head, &expected, pack(real + HALF, real + HALF)))
+  if (!rth__cas_ar(&r->head, &expected, /* [R3] */
+                   pack(real + HALF, real + HALF)))
     return 0;
   for (i = 0; i < HALF; i++)
     rth__tasklist_add(&l, r->slots[(real + i) & MASK]);
@@ -87,7 +90,7 @@ void rth__ring_push_batch(rth__ring_t *r, rth__tasklist_t *l) {
 
 rth__task_t *rth__ring_pop(rth__ring_t *r) {
   uint32_t tail = rth__load_rlx(&r->tail);
-  uint64_t head = rth__load_acq(&r->head);
+  uint64_t head = rth__load_acq(&r->head); /* [R3] */
   uint32_t real;
   uint64_t next;
   do {
@@ -96,13 +99,13 @@ rth__task_t *rth__ring_pop(rth__ring_t *r) {
     /* A thief at work keeps its mark. */
     next = steal_of(head) == real ? pack(real + 1, real + 1)
                                   : pack(steal_of(head), real + 1);
-  } while (!rth__cas_weak_ar(&r->head, &head, next));
+  } while (!rth__cas_weak_ar(&r->head, &head, next)); /* [R2] [R3] */
   return r->slots[real & MASK]; /* only we could write it again */
 }
 
 /* Claims half of src; answers how many, from *first on. */
 static uint32_t claim(rth__ring_t *src, uint32_t *first, uint64_t *claimed) {
-  uint64_t head = rth__load_acq(&src->head);
+  uint64_t head = rth__load_acq(&src->head); /* [R3] */
   uint32_t n;
   do {
     uint32_t tail = rth__load_acq(&src->tail); /* [R1] */
@@ -112,7 +115,7 @@ static uint32_t claim(rth__ring_t *src, uint32_t *first, uint64_t *claimed) {
     n -= n / 2;
     if (n == 0) return 0;
     *claimed = pack(*first, *first + n);
-  } while (!rth__cas_weak_ar(&src->head, &head, *claimed));
+  } while (!rth__cas_weak_ar(&src->head, &head, *claimed)); /* [R3] */
   return n;
 }
 
@@ -142,8 +145,8 @@ rth__task_t *rth__ring_steal_into(rth__ring_t *src, rth__ring_t *dst,
 }
 
 uint32_t rth__ring_len(rth__ring_t *r) {
-  uint32_t real = real_of(rth__load_acq(&r->head));
-  uint32_t n = rth__load_acq(&r->tail) - real;
+  uint32_t real = real_of(rth__load_acq(&r->head)); /* [R3] */
+  uint32_t n = rth__load_acq(&r->tail) - real;      /* [R1] */
   /* Read one after the other: the tasks between may be gone. */
   return n <= RTH_RING_SIZE ? n : RTH_RING_SIZE;
 }
