@@ -32,6 +32,12 @@ static void check(int code) {
   exit(1);
 }
 
+static uint64_t now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
+}
+
 static void finish_one(void) {
   if (__atomic_fetch_sub(&left, 1, __ATOMIC_RELAXED) == 1) sem_post(&done);
 }
@@ -119,6 +125,65 @@ static void spawn_many_local(void) {
 }
 
 static void spawn_many_remote_idle(void) { spawn_and_join(10000); }
+
+/* Yields, computes for 10 us, and so on for ever. */
+static rth_poll_t busy_poll(void *self, rth_cx_t *cx, void **out) {
+  int *started = self;
+  uint64_t begin = now();
+  (void)out;
+  while (*started && now() - begin < 10000) continue;
+  *started = 1;
+  rth_yield(cx);
+  return RTH_PENDING;
+}
+static const rth_future_ops_t busy = {.poll = busy_poll};
+
+static void spawn_many_remote_busy(void) {
+  static int started;
+  unsigned n = 2 * rth_handle_num_workers(handle);
+  int no = 0;
+  for (; !started && n > 0; n--) spawn(&busy, &no, sizeof no);
+  started = 1;
+  spawn_and_join(1000);
+}
+
+static rth_poll_t yield_once_poll(void *self, rth_cx_t *cx, void **out) {
+  int *yielded = self;
+  (void)out;
+  if (*yielded) return RTH_READY;
+  *yielded = 1;
+  rth_yield(cx);
+  return RTH_PENDING;
+}
+static const rth_future_ops_t yield_once = {.poll = yield_once_poll};
+
+/* Spawns one task, or one blocking function, and awaits it. */
+struct one {
+  int blocking;
+  rth_join_t *j;
+};
+
+static rth_poll_t one_poll(void *self, rth_cx_t *cx, void **out) {
+  struct one *f = self;
+  struct join_all all = {&f->j, 0, 1};
+  int no = 0;
+  if (f->j == NULL && f->blocking)
+    check(rth_spawn_blocking(handle, &empty, NULL, 0, &f->j));
+  else if (f->j == NULL)
+    check(rth_spawn(handle, &yield_once, &no, sizeof no, 0, &f->j));
+  return join_all_poll(&all, cx, out);
+}
+static const rth_future_ops_t one = {.poll = one_poll};
+
+static void spawn_one(void) {
+  struct one f = {0, NULL};
+  block_on(&one, &f);
+}
+
+static void spawn_blocking_one(void) {
+  struct one f = {1, NULL};
+  block_on(&one, &f);
+}
 
 static rth_poll_t link_poll(void *self, rth_cx_t *cx, void **out);
 static const rth_future_ops_t link = {.poll = link_poll};
@@ -312,21 +377,18 @@ static const struct bench {
 } benches[] = {
   {"spawn_many_local", 10000, spawn_many_local},
   {"spawn_many_remote_idle", 10000, spawn_many_remote_idle},
+  {"spawn_many_remote_busy", 1000, spawn_many_remote_busy},
+  {"spawn_one", 1, spawn_one},
   {"chained_spawn", 1000, chained_spawn},
   {"ping_pong", 1000, ping_pong},
   {"yield_many", 200 * 1000, yield_many},
   {"spawn_blocking_1", 100 * 16, spawn_blocking_1},
   {"spawn_blocking_2", 2 * 100 * 16, spawn_blocking_2},
+  {"spawn_blocking_one", 1, spawn_blocking_one},
   {"sleep_many", 10000, sleep_many},
   {"current_spawn_many_local", 1000, current_spawn_many_local},
   {"current_spawn_many_remote_idle", 1000, current_spawn_many_remote_idle},
 };
-
-static uint64_t now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000 * MS + (uint64_t)t.tv_nsec;
-}
 
 static int by_size(const void *a, const void *b) {
   uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -341,9 +403,9 @@ static double measure(const struct bench *b) {
   while (now() - begin < WARM_UP) b->round();
   begin = now();
   while (n < MAX_ROUNDS && (n < 5 || now() - begin < MEASURE)) {
-    uint64_t one = now();
+    uint64_t at = now();
     b->round();
-    times[n++] = now() - one;
+    times[n++] = now() - at;
   }
   qsort(times, n, sizeof times[0], by_size);
   return (double)times[n / 2] / b->ops;

@@ -87,6 +87,29 @@ fn spawn_and_join(rt: &Runtime, n: usize) -> f64 {
     })
 }
 
+/// As above while 2 tasks for each worker yield and compute in turn.
+fn spawn_many_remote_busy(rt: &Runtime, workers: usize) -> f64 {
+    for _ in 0..2 * workers {
+        rt.spawn(async {
+            loop {
+                tokio::task::yield_now().await;
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_micros(10) {}
+            }
+        });
+    }
+    spawn_and_join(rt, 1_000)
+}
+
+/// One task at a time, which yields once: how long a wake-up takes.
+fn spawn_one(rt: &Runtime) -> f64 {
+    measure(1, || {
+        rt.block_on(async {
+            tokio::spawn(tokio::task::yield_now()).await.unwrap();
+        });
+    })
+}
+
 fn chained_spawn(rt: &Runtime) -> f64 {
     const N: usize = 1_000;
     fn link(s: &'static Shared, n: usize) {
@@ -177,6 +200,14 @@ fn spawn_blocking(rt: &Runtime, tasks: usize) -> f64 {
     })
 }
 
+fn spawn_blocking_one(rt: &Runtime) -> f64 {
+    measure(1, || {
+        rt.block_on(async {
+            tokio::task::spawn_blocking(|| {}).await.unwrap();
+        });
+    })
+}
+
 /// 10,000 tasks, each of which sleeps 10 ms: the time of all of them.
 fn sleep_many(rt: &Runtime) -> f64 {
     const N: usize = 10_000;
@@ -225,15 +256,19 @@ fn main() {
     let ns = match name {
         "spawn_many_local" => spawn_many_local(&rt),
         "spawn_many_remote_idle" => spawn_many_remote_idle(&rt),
+        "spawn_many_remote_busy" => spawn_many_remote_busy(&rt, workers),
+        "spawn_one" => spawn_one(&rt),
         "chained_spawn" => chained_spawn(&rt),
         "ping_pong" => ping_pong(&rt),
         "yield_many" => yield_many(&rt),
         "spawn_blocking_1" => spawn_blocking(&rt, 1),
         "spawn_blocking_2" => spawn_blocking(&rt, 2),
+        "spawn_blocking_one" => spawn_blocking_one(&rt),
         "sleep_many" => sleep_many(&rt),
         "current_spawn_many_local" => current_spawn_many_local(&rt),
         "current_spawn_many_remote_idle" => current_spawn_many_remote_idle(&rt),
         _ => panic!("unknown benchmark {name}"),
     };
     println!("{name} {ns:.1} ns");
+    rt.shutdown_background(); // the busy tasks never end
 }
