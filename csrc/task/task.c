@@ -163,6 +163,7 @@ static void waker_wake(void *data) {
   switch (rth__state_wake(&t->state)) {
     case RTH_DO_SUBMIT:
       submit(t);
+      rth__task_unref(t);
       break;
     case RTH_DO_FREE:
       task_free(t);
