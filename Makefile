@@ -44,6 +44,9 @@ LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua)
 only = $(foreach f,$1,$(if $(ONLY),$(if $(findstring $(ONLY),$f),$f),$f))
 CTESTS := $(call only,$(wildcard spec/c/*_test.c))
 MODELS := $(call only,$(wildcard spec/model/*_model.c))
+ifeq ($(VARIANT),tsan)
+MODELS := # one thread, many contexts: nothing to race
+endif
 EXAMPLES_C := $(call only,$(wildcard examples/c/*.c))
 STRESSES := $(call only,$(wildcard spec/stress/*.c))
 SPECS := $(call only,$(wildcard spec/*_spec.lua spec/*/*_spec.lua))
