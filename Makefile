@@ -5,7 +5,8 @@
 #                 those whose file name has it
 # make asan tsan  the same under the sanitizers
 # make stress     long runs; STRESS=1 for much longer ones
-# make bench lint rock clean
+# make bench      against other libraries; BENCH_ARGS='-n 3 spawn'
+# make lint rock rockspec clean
 # make install    PREFIX=/usr/local, DESTDIR
 #
 # demo, test, lint, asan, tsan, stress, bench and rock install what is missing
