@@ -13,13 +13,9 @@
 ** INVARIANT  Entries are freed only by rthL_code_trim and rthL_code_free, never
 **          during an encoding; light userdata in the weak table point to
 **          living entries, because a trim replaces that table as well.
-** SYNC
-**   [C1] a reference is given up: what its holder read happened before
-**        release: rthL_code_drop -> acquire: the drop that frees (same
-**        operation, acq_rel)
-**   [C2] one reference more: relaxed, the giver holds one.  Messages carry
-**        their codes to other threads through the queues of the core, which
-**        synchronise.
+** SYNC     Only the count is written by several threads: rth_counter_add
+**          orders it.  Messages carry their codes to other threads through
+**          the queues of the core, which synchronise.
 */
 #include <lauxlib.h>
 
@@ -27,21 +23,21 @@
 
 enum { MAX_ENTRIES = 2048, MAX_BYTES = 16 << 20, FIRST_BUCKETS = 64 };
 
-/* ---- code --------------------------------------------------------------------- */
+/* ---- code ------------------------------------------------------------- */
 
 void rthL_code_keep(rthL_Code *c) {
-  __atomic_fetch_add(&c->refs, 1, __ATOMIC_RELAXED); /* [C2] */
+  (void)rth_counter_add(&c->refs, 1);
 }
 
 void rthL_code_drop(rthL_Code *c) {
-  if (__atomic_fetch_sub(&c->refs, 1, __ATOMIC_ACQ_REL) != 1) return; /* [C1] */
+  if (rth_counter_add(&c->refs, -1) != 0) return;
   rthL_realloc(c->facts.v, 0);
   rthL_realloc(c, 0);
 }
 
 /* Copies and judges a dump. */
 static int code_new(const unsigned char *bytes, size_t len, rthL_Code **out) {
-  static int64_t last_id; /* atomic; relaxed: only its being unique counts */
+  static rth_counter_t last_id;
   rthL_Code *c;
   size_t i;
   int err;
@@ -49,8 +45,8 @@ static int code_new(const unsigned char *bytes, size_t len, rthL_Code **out) {
   c = (rthL_Code *)rthL_realloc(NULL, sizeof *c + len);
   if (c == NULL) return RTHL_BC_NOMEM;
   memset(c, 0, sizeof *c);
-  c->refs = 1;
-  c->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+  rth_counter_set(&c->refs, 1);
+  c->id = (int64_t)rth_counter_add(&last_id, 1);
   c->len = len;
   memcpy(c->bytes, bytes, len);
   err = rthL_bytecode_facts(c->bytes, len, &c->facts);
@@ -67,7 +63,7 @@ static int code_new(const unsigned char *bytes, size_t len, rthL_Code **out) {
   return 0;
 }
 
-/* ---- entries ------------------------------------------------------------------- */
+/* ---- entries ---------------------------------------------------------- */
 
 static uint64_t hash_bytes(const unsigned char *p, size_t n) {
   uint64_t h = n, w;
@@ -175,7 +171,7 @@ void rthL_code_trim(lua_State *L, rthL_Mover *m, int ud) {
     rthL_code_flush(L, m, ud);
 }
 
-/* ---- closures -------------------------------------------------------------------- */
+/* ---- closures --------------------------------------------------------- */
 
 static int writer(lua_State *L, const void *p, size_t n, void *buf) {
   (void)L;
@@ -247,7 +243,7 @@ int rthL_code_of(rthL_Mover *m, int idx, rthL_Entry **out) {
   return RTHL_DONE;
 }
 
-/* ---- names of globals ---------------------------------------------------------------- */
+/* ---- names of globals ------------------------------------------------- */
 
 int rthL_code_names(rthL_Mover *m, rthL_Entry *e) {
   lua_State *L = m->L;
@@ -278,7 +274,7 @@ int rthL_code_names(rthL_Mover *m, rthL_Entry *e) {
   return RTHL_AGAIN;
 }
 
-/* ---- self-test --------------------------------------------------------------------- */
+/* ---- self-test -------------------------------------------------------- */
 
 /* Dumps a function whose deeds are known and compares.  An interpreter that
 ** dumps otherwise would make every check of this module a guess. */

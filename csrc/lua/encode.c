@@ -35,7 +35,7 @@ void rthL_encode_reset(rthL_Mover *m) {
   m->serial++;
 }
 
-/* ---- objects ------------------------------------------------------------------ */
+/* ---- objects ---------------------------------------------------------- */
 
 int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
                     const void *detail, int32_t parent) {
@@ -71,7 +71,7 @@ static int put_new_object(rthL_Mover *m, int idx, const void *ptr, int kind,
   return rthL_add_object(m, idx, ptr, kind, detail, holder);
 }
 
-/* ---- values that are bytes ----------------------------------------------------- */
+/* ---- values that are bytes -------------------------------------------- */
 
 static void put_tagged(rthL_Mover *m, int tag, const void *v, size_t n) {
   unsigned char *p = rthL_buf_room(&m->main, n + 1);
@@ -108,7 +108,7 @@ static void put_string(rthL_Mover *m, int idx) {
   memcpy(p + head, s, n);
 }
 
-/* ---- functions -------------------------------------------------------------------- */
+/* ---- functions -------------------------------------------------------- */
 
 /* The place of a code among those of this message. */
 static int code_slot(rthL_Mover *m, rthL_Entry *e) {
@@ -180,7 +180,7 @@ static int put_function(rthL_Mover *m, int idx, int32_t holder) {
   return rthL_refuse_value(m, holder);
 }
 
-/* ---- tables and userdata ------------------------------------------------------------ */
+/* ---- tables and userdata ---------------------------------------------- */
 
 static int put_table(rthL_Mover *m, int idx, int32_t holder) {
   const void *ptr = lua_topointer(m->L, idx);
@@ -244,7 +244,7 @@ static int put_value(rthL_Mover *m, int idx, int32_t holder) {
   return RTHL_DONE;
 }
 
-/* ---- what is in the objects ------------------------------------------------------------ */
+/* ---- what is in the objects ------------------------------------------- */
 
 static int put_metatable(rthL_Mover *m, int t, uint32_t id) {
   const void *ptr;

@@ -29,7 +29,7 @@ static inline void *rthL_grow(void *v, size_t *cap, size_t need, size_t size) {
   return p;
 }
 
-/* ---- growing bytes ------------------------------------------------------ */
+/* ---- growing bytes ---------------------------------------------------- */
 
 typedef struct rthL_Buf {
   unsigned char *p;
@@ -77,7 +77,7 @@ static inline void rthL_buf_free(rthL_Buf *b) {
   memset(b, 0, sizeof *b);
 }
 
-/* ---- pointer -> number --------------------------------------------------- */
+/* ---- pointer -> number ------------------------------------------------ */
 
 typedef struct rthL_MapSlot {
   const void *key; /* NULL: empty */
@@ -109,7 +109,8 @@ static inline rthL_MapSlot *rthL_map_get(const rthL_Map *m, const void *key) {
   return s->key != NULL ? s : NULL;
 }
 
-int rthL_map_set(rthL_Map *m, const void *key, uint64_t value); /* 0: no memory */
+/* 0: no memory. */
+int rthL_map_set(rthL_Map *m, const void *key, uint64_t value);
 void rthL_map_clear(rthL_Map *m);
 void rthL_map_free(rthL_Map *m);
 

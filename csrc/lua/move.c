@@ -19,7 +19,7 @@ enum {
   MANY_PENDING = 4096   /* objects: the table for them is replaced */
 };
 
-/* ---- userdata types -------------------------------------------------------------- */
+/* ---- userdata types --------------------------------------------------- */
 
 void rthL_set_move_ops(lua_State *L, const rthL_MoveOps *ops) {
   union { const rthL_MoveOps *in; void *out; } u;
@@ -38,7 +38,7 @@ const rthL_MoveOps *rthL_move_ops(lua_State *L, int idx) {
   return (const rthL_MoveOps *)ops;
 }
 
-/* ---- the mover --------------------------------------------------------------------- */
+/* ---- the mover -------------------------------------------------------- */
 
 rthL_Mover *rthL_mover(lua_State *L) {
   rthL_Mover *m;
@@ -100,7 +100,7 @@ void rthL_move_seal(lua_State *L) {
   lua_settop(L, ud - 1);
 }
 
-/* ---- one encoding ------------------------------------------------------------------- */
+/* ---- one encoding ----------------------------------------------------- */
 
 /* What may raise and run finalizers: a bound for the caches, the index of
 ** modules. */
@@ -148,7 +148,7 @@ static int attempt(rthL_Mover *m, int n) {
   return rthL_put_values(m, n);
 }
 
-/* ---- handing over --------------------------------------------------------------------- */
+/* ---- handing over ----------------------------------------------------- */
 
 /* Copies a section behind the message. */
 static const unsigned char *section(unsigned char **at, const rthL_Buf *b) {
@@ -249,7 +249,8 @@ static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
     if (*err == RTHL_REFUSED && !fresh) {
       lua_settop(L, top + 1);
       fresh = 1;
-      if (rthL_names_make(L, m) != RTHL_DONE) luaL_error(L, "not enough memory");
+      if (rthL_names_make(L, m) != RTHL_DONE)
+        luaL_error(L, "not enough memory");
       *err = RTHL_AGAIN;
     }
   } while (*err == RTHL_AGAIN);

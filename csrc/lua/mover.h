@@ -27,6 +27,7 @@
 #include "lua/bytecode.h"
 #include "lua/lalloc.h"
 #include "lua/move.h"
+#include "rthandle.h"
 
 /* What the steps of the encoder answer. */
 enum {
@@ -36,12 +37,12 @@ enum {
   RTHL_NOMEM = 3
 };
 
-/* ---- code ----------------------------------------------------------------- */
+/* ---- code ------------------------------------------------------------- */
 
 /* A dumped function.  Shared by messages and caches of any state; changed by
 ** none after it was made. */
 typedef struct rthL_Code {
-  long refs;    /* [C1] [C2] */
+  rth_counter_t refs;
   int64_t id;   /* unique in the process, never used again */
   rthL_Facts facts; /* names point into bytes */
   uint8_t writes[256 / 8]; /* bit set: upvalues that it assigns */
@@ -71,7 +72,7 @@ typedef struct rthL_Entry {
   const void *single;       /* and the closure that stands for it there */
 } rthL_Entry;
 
-/* ---- names ------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------ */
 
 typedef struct rthL_Name {
   const void *ptr;
@@ -88,7 +89,7 @@ typedef struct rthL_Names {
   int stale; /* modules came since it was made */
 } rthL_Names;
 
-/* ---- the mover ------------------------------------------------------------ */
+/* ---- the mover -------------------------------------------------------- */
 
 enum { /* user values of the mover */
   RTHL_UV_PENDING = 1, /* objects of the message being made, by number */
@@ -154,7 +155,7 @@ const rthL_MoveOps *rthL_move_ops(lua_State *L, int idx);
 /* Pushes the mover's userdata; raises where there is none. */
 rthL_Mover *rthL_mover(lua_State *L);
 
-/* ---- code.c ------------------------------------------------------------------ */
+/* ---- code.c ----------------------------------------------------------- */
 
 /* The entry of the Lua function at `idx`. */
 int rthL_code_of(rthL_Mover *m, int idx, rthL_Entry **out);
@@ -166,7 +167,7 @@ void rthL_code_flush(lua_State *L, rthL_Mover *m, int ud);
 void rthL_code_free(rthL_Mover *m);
 void rthL_code_selftest(lua_State *L);
 
-/* ---- names.c ---------------------------------------------------------------- */
+/* ---- names.c ---------------------------------------------------------- */
 
 /* NULL: it does not travel by name.  Only while !m->names.stale. */
 const rthL_Name *rthL_name_of(const rthL_Mover *m, const void *ptr);
@@ -181,7 +182,7 @@ void rthL_names_seal(lua_State *L, int ud);
 /* Whether the global `name` with the value at top is one of the script's. */
 int rthL_names_foreign(rthL_Mover *m, int name);
 
-/* ---- encode.c ------------------------------------------------------------- */
+/* ---- encode.c --------------------------------------------------------- */
 
 int rthL_put_values(rthL_Mover *m, int n);
 /* Forgets what a try has written. */
@@ -192,11 +193,11 @@ void rthL_encode_clear(rthL_Mover *m);
 int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
                     const void *detail, int32_t parent);
 
-/* ---- sendcheck.c ------------------------------------------------------------ */
+/* ---- sendcheck.c ------------------------------------------------------ */
 
 int rthL_check_call(rthL_Mover *m, int n);
 
-/* ---- refuse.c ------------------------------------------------------------------ */
+/* ---- refuse.c --------------------------------------------------------- */
 
 /* `cannot move …: reason` for the value at the top of the stack, which object
 ** or root value `holder` holds.  Answers RTHL_REFUSED. */
@@ -211,7 +212,7 @@ int rthL_refuse_function(rthL_Mover *m, int32_t holder, const char *fmt, ...)
 #endif
     ;
 
-/* ---- messages ------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------- */
 
 typedef struct rthL_Ud {
   const rthL_MoveOps *ops;

@@ -20,6 +20,12 @@ static void addf(rthL_Mover *m, const char *fmt, ...)
 #endif
     ;
 
+static void addv(rthL_Mover *m, const char *fmt, va_list ap)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 2, 0)))
+#endif
+    ;
+
 static void addv(rthL_Mover *m, const char *fmt, va_list ap) {
   size_t n = strlen(m->text);
   vsnprintf(m->text + n, sizeof m->text - n, fmt, ap);
@@ -39,7 +45,7 @@ static void add_place(rthL_Mover *m, int f) {
   addf(m, "<%s:%d>", ar.short_src, ar.linedefined);
 }
 
-/* ---- nodes of the way ---------------------------------------------------------- */
+/* ---- nodes of the way ------------------------------------------------- */
 
 static void push_node(rthL_Mover *m, int32_t node) {
   if (node < 0)
@@ -59,7 +65,7 @@ static int32_t ancestor(const rthL_Mover *m, int32_t node, int up) {
   return node;
 }
 
-/* ---- one step ---------------------------------------------------------------------- */
+/* ---- one step --------------------------------------------------------- */
 
 static int is_identifier(const char *s, size_t n) {
   size_t i;
@@ -172,7 +178,7 @@ static void add_way(rthL_Mover *m, int32_t node, int *chain) {
   }
 }
 
-/* ---- texts ----------------------------------------------------------------------------- */
+/* ---- texts ------------------------------------------------------------ */
 
 /* Begins with what root value `root` is. */
 static void add_root(rthL_Mover *m, int32_t root, int *chain) {

@@ -31,7 +31,7 @@
 
 static lua_State *here, *there;
 
-/* ---- memory that is counted and can fail ----------------------------------- */
+/* ---- memory that is counted and can fail ------------------------------ */
 
 static long host_live, host_fail = -1; /* -1: never */
 
@@ -74,7 +74,7 @@ static int host_fail_after(lua_State *L) {
   return 0;
 }
 
-/* ---- userdata that travel ------------------------------------------------------ */
+/* ---- userdata that travel --------------------------------------------- */
 
 typedef struct Thing {
   int refs;
@@ -171,7 +171,7 @@ static int host_count(lua_State *L) {
   return 1;
 }
 
-/* ---- there and back --------------------------------------------------------------- */
+/* ---- there and back --------------------------------------------------- */
 
 static int decode_message(lua_State *L) {
   rthL_Message *m = (rthL_Message *)lua_touserdata(L, 1);
@@ -274,7 +274,7 @@ static int host_seal(lua_State *L) {
   return 0;
 }
 
-/* ---- states ------------------------------------------------------------------------- */
+/* ---- states ----------------------------------------------------------- */
 
 static lua_State *host_state(void) {
   lua_State *L = lua_newstate(lua_memory, NULL);
