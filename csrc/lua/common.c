@@ -68,7 +68,9 @@ static void add_frame(lua_State *L, luaL_Buffer *b, lua_Debug *ar) {
   else
     lua_pushfstring(L, "\n\t%s: in ", ar->short_src);
   luaL_addvalue(b);
-  if (*ar->namewhat != '\0')
+  if (*ar->namewhat == 'g') /* global */
+    lua_pushfstring(L, "function '%s'", ar->name);
+  else if (*ar->namewhat != '\0')
     lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
   else if (*ar->what == 'm')
     lua_pushliteral(L, "main chunk");

@@ -39,7 +39,7 @@ void rthL_fiber_load(lua_State *L, rthL_Fiber *f, int first) {
   lua_xmove(L, f->co, n);
 }
 
-static int pool_push(rthL_State *S, rthL_Fiber *f) {
+static int pool_push(rthL_State *S, lua_State *co, int ref) {
   if (S->npool == S->cpool) {
     int n = S->cpool == 0 ? 16 : 2 * S->cpool;
     rthL_Pooled *p;
@@ -49,8 +49,8 @@ static int pool_push(rthL_State *S, rthL_Fiber *f) {
     S->pool = p;
     S->cpool = n;
   }
-  S->pool[S->npool].co = f->co;
-  S->pool[S->npool].ref = f->ref;
+  S->pool[S->npool].co = co;
+  S->pool[S->npool].ref = ref;
   S->npool++;
   return 1;
 }
@@ -66,7 +66,7 @@ void rthL_fiber_release(rthL_State *S, rthL_Fiber *f) {
   if (co == NULL) return;
   f->co = NULL;
   lua_settop(co, 0);
-  if (lua_status(co) == LUA_OK && pool_push(S, f)) return;
+  if (lua_status(co) == LUA_OK && pool_push(S, co, f->ref)) return;
   /* Both keys exist, so nothing here allocates. */
   lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
   luaL_unref(co, -1, f->ref);

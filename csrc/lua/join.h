@@ -27,10 +27,14 @@ typedef struct rthL_Join {
   void *out;         /* RAW: a message or a failure, by `how` */
   int n;             /* VALUES: how many */
   uint8_t state, how, local, named;
+  uint8_t held; /* local, suspended: see rthL_Task */
 } rthL_Join;
 
 /* A task of this Lua state and its JoinHandle in one.  The coroutine has the
-** userdata at the bottom of its stack, so it lives as long as the task. */
+** userdata at the bottom of its stack, so it lives as long as the task.  A
+** stack's bottom cannot be reached while it is suspended or failed: so once
+** it suspends, the table of coroutines has the userdata in its place, and
+** user value 1 the coroutine (`held`). */
 typedef struct rthL_Task {
   rthL_Join join;
   rthL_Fiber fiber;
@@ -54,7 +58,8 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                      int name);
 /* Runs a task that was not started yet right here, in the await of another
-** one of its executor.  READY: it ended. */
+** one of its executor: its JoinHandle is at index 1 of the running coroutine.
+** READY: it ended. */
 rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx);
 /* Pushes the JoinError of a failed local task; the watch is on top of the
 ** stack, and replaced. */

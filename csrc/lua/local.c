@@ -19,12 +19,36 @@ typedef struct Watch {
   rth_join_t *core; /* with the failure as output; NULL: seen */
 } Watch;
 
+/* ---- holding the userdata while it is suspended --------------------------- */
+
+/* The userdata is at index `at` of L. */
+static void hold(lua_State *L, rthL_State *S, rthL_Task *t, int at) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  lua_rawgeti(L, -1, t->fiber.ref); /* the coroutine */
+  lua_setiuservalue(L, at, 1);
+  lua_pushvalue(L, at);
+  lua_rawseti(L, -2, t->fiber.ref);
+  lua_pop(L, 1);
+  t->join.held = 1;
+}
+
+/* The coroutine has ended or was closed. */
+static void let_go(rthL_State *S, rthL_Task *t) {
+  lua_State *co = t->fiber.co;
+  lua_settop(co, 0);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
+  lua_pushthread(co);
+  lua_rawseti(co, -2, t->fiber.ref);
+  t->join.held = 0;
+}
+
 /* ---- the end ------------------------------------------------------------------ */
 
 /* Everything about it is settled: gives back what it had. */
 static void ended(rthL_State *S, rthL_Task *t) {
   rth_join_t *core = t->join.core;
   t->join.core = NULL;
+  if (t->join.held) let_go(S, t);
   if (t->self != NULL) *t->self = NULL;
   rthL_fiber_release(S, &t->fiber);
   if (core != NULL) rth_join_free(core);
@@ -36,23 +60,20 @@ typedef struct End {
   rthL_Task *t;
   int n;                  /* values on top of the coroutine */
   int here;               /* it ran inside an await */
+  int at;                 /* where S->from has the userdata, unless held */
   rth_cx_t *cx;
   rthL_Failure *failure;  /* made by the calls below */
 } End;
 
-/* More than one value: a table, in user value 1. */
+/* More than one value: a table, in user value 1 of the JoinHandle at 2. */
 static int pack(lua_State *L) {
   End *e = lua_touserdata(L, 1);
-  lua_State *co = e->t->fiber.co;
   int i;
-  lua_createtable(L, e->n, 0);
   luaL_checkstack(L, e->n + 1, NULL);
-  lua_pushvalue(co, 1); /* the results left room enough */
-  lua_xmove(co, L, 1);
-  lua_xmove(co, L, e->n);
-  for (i = e->n; i > 0; i--) lua_rawseti(L, 2, i);
-  lua_pushvalue(L, 2);
-  lua_setiuservalue(L, 3, 1);
+  lua_createtable(L, e->n, 0);
+  lua_xmove(e->t->fiber.co, L, e->n);
+  for (i = e->n; i > 0; i--) lua_rawseti(L, 3, i);
+  lua_setiuservalue(L, 2, 1);
   return 0;
 }
 
@@ -76,20 +97,11 @@ static int keep_failure(lua_State *L, End *e) {
   return 0;
 }
 
-static void push_handle(lua_State *L, rthL_Task *t) {
-  lua_State *co = t->fiber.co;
-  if (!lua_checkstack(co, 1)) luaL_error(L, "stack overflow");
-  lua_pushvalue(co, 1);
-  lua_xmove(co, L, 1);
-}
-
 /* The error is on top of the coroutine. */
 static int fail(lua_State *L) {
   End *e = lua_touserdata(L, 1);
   rthL_Task *t = e->t;
-  const char *name;
-  push_handle(L, t);
-  name = rthL_join_pushname(L, &t->join, 2);
+  const char *name = rthL_join_pushname(L, &t->join, 2);
   e->failure = rthL_failure_of(L, e->S, &t->fiber, t->join.id, name);
   return keep_failure(L, e);
 }
@@ -98,9 +110,7 @@ static int fail(lua_State *L) {
 static int close_fiber(lua_State *L) {
   End *e = lua_touserdata(L, 1);
   rthL_Task *t = e->t;
-  const char *name;
-  push_handle(L, t);
-  name = rthL_join_pushname(L, &t->join, 2);
+  const char *name = rthL_join_pushname(L, &t->join, 2);
   if (!rthL_fiber_cancel(e->S, &t->fiber, e->cx, L)) return 0;
   lua_pushnil(L); /* its stack is gone: no traceback */
   e->failure = rthL_failure_new(L, e->S, 4, 5, t->join.id, name);
@@ -108,13 +118,21 @@ static int close_fiber(lua_State *L) {
   return keep_failure(L, e);
 }
 
+/* Calls f(e, JoinHandle), protected. */
 static int call(rthL_State *S, lua_CFunction f, End *e) {
   lua_State *L = S->from;
   int rc;
-  if (!lua_checkstack(L, 4)) return LUA_ERRMEM;
+  if (!lua_checkstack(L, 6)) return LUA_ERRMEM;
   lua_pushcfunction(L, f);
   lua_pushlightuserdata(L, e);
-  rc = lua_pcall(L, 1, 0, 0);
+  if (e->t->join.held) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+    lua_rawgeti(L, -1, e->t->fiber.ref);
+    lua_remove(L, -2);
+  } else {
+    lua_pushvalue(L, e->at);
+  }
+  rc = lua_pcall(L, 2, 0, 0);
   if (rc != LUA_OK) lua_pop(L, 1);
   return rc;
 }
@@ -153,12 +171,14 @@ static rth_poll_t end_values(End *e, void **out) {
   return RTH_READY;
 }
 
+/* The userdata is at index `at` of S->from, unless it is held. */
 static rth_poll_t step(rthL_State *S, rthL_Task *t, rth_cx_t *cx, int here,
-                       void **out) {
+                       int at, void **out) {
   End e;
   e.S = S;
   e.t = t;
   e.here = here;
+  e.at = at;
   e.cx = cx;
   *out = NULL;
   switch (rthL_fiber_run(S, &t->fiber, cx, &e.n)) {
@@ -167,6 +187,7 @@ static rth_poll_t step(rthL_State *S, rthL_Task *t, rth_cx_t *cx, int here,
     case RTHL_FAILED:
       return end_failed(&e, fail, out);
     default:
+      if (!t->join.held) hold(S->from, S, t, at);
       return RTH_PENDING;
   }
 }
@@ -179,18 +200,31 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
   ** no harm: the core has it in its queue and polls it under its own waker. */
   mine.task_id = t->join.id;
   S->depth++;
-  r = step(S, t, &mine, 1, &out);
+  r = step(S, t, &mine, 1, 1, &out);
   S->depth--;
   return r;
 }
 
 /* ---- as the core sees it -------------------------------------------------------- */
 
+/* Not started yet: the bottom of its stack can be reached. */
+static rth_poll_t first_step(rthL_State *S, rthL_Task *t, rth_cx_t *cx,
+                             void **out) {
+  lua_State *L = S->from;
+  rth_poll_t r;
+  lua_pushvalue(t->fiber.co, 1);
+  lua_xmove(t->fiber.co, L, 1);
+  r = step(S, t, cx, 0, lua_gettop(L), out);
+  lua_pop(L, 1);
+  return r;
+}
+
 static rth_poll_t local_poll(void *self, rth_cx_t *cx, void **out) {
   rthL_Task *t = *(rthL_Task **)self;
   *out = NULL;
   if (t == NULL) return RTH_READY; /* ended inside an await */
-  return step(cx->data, t, cx, 0, out);
+  return t->join.held ? step(cx->data, t, cx, 0, 0, out)
+                      : first_step(cx->data, t, cx, out);
 }
 
 static rth_poll_t local_cancel(void *self, rth_cx_t *cx, void **out) {
@@ -249,7 +283,7 @@ static void load(lua_State *L, rthL_State *S, rthL_Task *t, int f, int last) {
   rthL_Fiber *fiber = &t->fiber;
   int i;
   rthL_fiber_open(L, S, fiber);
-  if (!lua_checkstack(fiber->co, last - f + 3)) {
+  if (!lua_checkstack(fiber->co, last - f + 4)) {
     rthL_fiber_release(S, fiber);
     luaL_error(L, "too many arguments");
   }
