@@ -352,8 +352,9 @@ typedef struct rth_block_on {
   ** well (Runtime::block_on).  If another thread does so already, take over
   ** when it leaves. */
   int drive;
-  /* Optional: a signal handler ran on this thread while it waited.  Answer
-  ** non-zero to end block_on with RTH_EINTR. */
+  /* Optional: asked after each wait and between tasks, for a signal handler
+  ** may have run on this thread.  Answer non-zero to end block_on with
+  ** RTH_EINTR. */
   int (*interrupted)(void *arg);
   /* Optional: called before this thread waits, each time. */
   void (*before_wait)(void *arg);

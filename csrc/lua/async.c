@@ -10,6 +10,10 @@
 #include "lua/handle.h"
 #include "lua/options.h"
 
+/* For the life of the process.  Written once, by who made it; volatile, so that
+** leak checkers see it. */
+static rth_runtime_t *volatile the_runtime;
+
 /* A runtime with the defaults in the slot, whoever put it there. */
 static void make(lua_State *L) {
   rthL_Shared *shared = NULL;
@@ -23,8 +27,10 @@ static void make(lua_State *L) {
     luaL_error(L, "cannot start the runtime: %s", rth_strerror(rc));
     return;
   }
-  /* The winner's is kept for the life of the process. */
-  if (rth_default_set(rth_runtime_handle(rt)) != RTH_OK) rth_runtime_free(rt);
+  if (rth_default_set(rth_runtime_handle(rt)) == RTH_OK)
+    the_runtime = rt;
+  else
+    rth_runtime_free(rt);
 }
 
 /* Puts the process's Handle at index 1, below the arguments. */

@@ -221,8 +221,7 @@ int rthL_yield_now(lua_State *L) {
 typedef struct Main {
   rthL_State *S;
   rthL_Fiber *fiber;
-  int n;           /* values on top of its coroutine */
-  int interrupted; /* seen when it suspended */
+  int n; /* values on top of its coroutine */
   rthL_Run run;
 } Main;
 
@@ -230,10 +229,7 @@ static rth_poll_t main_poll(void *self, rth_cx_t *cx, void **out) {
   Main *m = self;
   *out = NULL;
   m->run = rthL_fiber_run(m->S, m->fiber, cx, &m->n);
-  if (m->run != RTHL_WAITS) return RTH_READY;
-  if (m->S->own || !interrupted(m->S)) return RTH_PENDING;
-  m->interrupted = 1;
-  return RTH_READY;
+  return m->run == RTHL_WAITS ? RTH_PENDING : RTH_READY;
 }
 
 static rth_poll_t main_cancel(void *self, rth_cx_t *cx, void **out) {
@@ -308,6 +304,6 @@ int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   S->from = from;
   rthL_fiber_release(S, &f);
   if (failed) return lua_error(L);
-  if (rc == RTH_EINTR || m.interrupted) return raise_interrupt(L, S);
+  if (rc == RTH_EINTR) return raise_interrupt(L, S);
   return rthL_raise(L, rc != RTH_OK ? rc : RTH_ESHUTDOWN);
 }

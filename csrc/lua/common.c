@@ -104,6 +104,10 @@ void rthL_traceback(lua_State *L, lua_State *co, int level) {
   int skip_from = n - level > FIRST + LAST ? level + FIRST : -1;
   luaL_Buffer b;
   lua_Debug ar;
+  if (n <= level) {
+    lua_pushliteral(L, "");
+    return;
+  }
   luaL_buffinit(L, &b);
   luaL_addstring(&b, "stack traceback:");
   for (; lua_getstack(co, level, &ar); level++) {

@@ -72,7 +72,10 @@ static void push_task(lua_State *L, uint64_t id, const char *name) {
 }
 
 static int text_of(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
+  if (lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring"))
+    luaL_tolstring(L, 1, NULL);
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
   return 1;
 }
 

@@ -209,7 +209,7 @@ static int push_values(lua_State *L, rthL_Join *j, int idx) {
   lua_getiuservalue(L, idx, 1);
   if (j->n == 1) return 1;
   t = lua_gettop(L);
-  luaL_checkstack(L, j->n, "too many results");
+  luaL_checkstack(L, j->n + 1, "too many results");
   for (i = 1; i <= j->n; i++) lua_rawgeti(L, t, i);
   return j->n;
 }
@@ -219,9 +219,11 @@ static int push_outcome(lua_State *L, rthL_State *S, rthL_Join *j,
                         int joining) {
   settle_here(L, S, j, 1);
   if (j->state == RTHL_J_VALUES) {
-    if (!joining) return push_values(L, j, 1);
+    int n = push_values(L, j, 1);
+    if (!joining) return n;
     lua_pushboolean(L, 1);
-    return 1 + push_values(L, j, 1);
+    lua_insert(L, -(n + 1));
+    return n + 1;
   }
   if (joining) lua_pushboolean(L, 0);
   lua_getiuservalue(L, 1, 1);

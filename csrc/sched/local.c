@@ -260,9 +260,7 @@ static void wait_for_work(rth__drive_t *d) {
     if (other < deadline) deadline = other;
   }
   /* Where main is driven, both sleep on its parker. */
-  if (rth__exec_park(d->main != NULL ? d->main : d->e, deadline) && o != NULL && o->interrupted != NULL &&
-      o->interrupted(o->arg))
-    d->error = RTH_EINTR;
+  (void)rth__exec_park(d->main != NULL ? d->main : d->e, deadline);
 }
 
 /* A closing runtime: everything but the root ends; the root sees timers and
@@ -273,6 +271,14 @@ static void close_if_closing(rth__drive_t *d) {
   if (d->main != NULL && !d->main->closed) rth__exec_close(d->main);
   if (rth__load_rlx(&d->core->unhandled) && d->error == 0)
     d->error = RTH_EUNHANDLED;
+}
+
+/* A signal handler may also run while the thread is busy. */
+static void look_interrupted(rth__drive_t *d) {
+  const rth_block_on_t *o = d->opts;
+  if (o != NULL && o->interrupted != NULL && d->error == 0 &&
+      o->interrupted(o->arg))
+    d->error = RTH_EINTR;
 }
 
 static void drive_until_done(rth__drive_t *d) {
@@ -289,6 +295,7 @@ static void drive_until_done(rth__drive_t *d) {
       if (idle(d)) wait_for_work(d);
     }
     if (root_done(d)) return;
+    look_interrupted(d);
     turn(d);
   }
 }
