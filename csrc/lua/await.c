@@ -30,10 +30,11 @@ static int suspend(lua_State *L, rthL_Fiber *f, rthL_Op *op) {
 static const char *refusal(lua_State *L, rthL_State *S) {
   if (S->cur->closing)
     return "cannot suspend while the task is being closed";
+  if (L == S->running ? !lua_isyieldable(L) : S->ccall)
+    return "attempt to yield across a C-call boundary";
   if (L != S->running)
     return "cannot suspend inside a plain coroutine: "
            "create it with rthandle.coroutine";
-  if (!lua_isyieldable(L)) return "attempt to yield across a C-call boundary";
   return NULL;
 }
 

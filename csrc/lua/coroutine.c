@@ -58,15 +58,17 @@ static int resume(lua_State *L, rthL_State *S, lua_State *co, int n) {
   lua_State *running = S->running, *from = S->from;
   rthL_Fiber *f = S->cur;
   int passes = f != NULL && L == running && lua_isyieldable(L);
-  int status, nres, depth = 0;
+  int status, nres, depth = 0, ccall = S->ccall;
   lua_xmove(L, co, n);
   if (passes) {
     note(L, f, co);
     depth = f->extra->nnested - 1;
   }
+  S->ccall = f != NULL && L == running && !passes;
   S->running = passes ? co : NULL;
   S->from = co;
   status = lua_resume(co, L, n, &nres);
+  S->ccall = ccall;
   S->running = running;
   S->from = from;
   if (passes) {

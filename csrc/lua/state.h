@@ -48,6 +48,7 @@ typedef struct rthL_State {
   rth_cx_t *cx;        /* of the poll that runs; NULL outside */
   rthL_Fiber *cur;     /* the fiber that runs; NULL: plain code */
   lua_State *running;  /* the coroutine that may suspend; NULL: none may */
+  int ccall;           /* running is NULL because of a C function's call */
   lua_State *from;     /* innermost thread known to run: for API calls */
   rthL_Enter *enter;   /* handles that plain code has entered */
   unsigned depth;      /* of local tasks that run inside an await */
