@@ -231,7 +231,7 @@ int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout) {
 void rth_runtime_free(rth_runtime_t *rt) {
   rth_handle_t *h = rt->core;
   if (h->forks == rth__forks()) {
-    if (rth_runtime_shutdown(rt, 0) != 0) RTH_CHECK(!"never blocks");
+    if (rth_runtime_shutdown(rt, 0) != 0) RTH_BUG("never blocks");
     rth__core_unref(h);
   } /* else: the child of a fork leaves the dead threads' memory alone */
   rth__free(rt);

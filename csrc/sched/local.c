@@ -338,7 +338,7 @@ int rth_local_block_on(rth_local_t *l, const rth_block_on_t *opts,
   rth__exec_release(l);
   rth__context.driving--;
   if (rth_join_poll((rth_join_t *)d.root, &none, o) != RTH_READY)
-    RTH_CHECK(!"root is finished");
+    RTH_BUG("root is finished");
   rth_join_free((rth_join_t *)d.root);
   return d.error;
 }

@@ -89,7 +89,7 @@ static void cancel(rth__task_t *t, rth_cx_t *cx) {
 void rth__task_refuse(rth__task_t *t, unsigned refs) {
   /* It is in no queue, and still NOTIFIED: nobody else can get RUNNING. */
   (void)rth__state_abort(&t->state);
-  if (rth__state_to_running(&t->state) != RTH_DO_CANCEL) RTH_CHECK(!"refuse");
+  if (rth__state_to_running(&t->state) != RTH_DO_CANCEL) RTH_BUG("refuse");
   complete(t, RTH_PENDING, NULL, refs);
 }
 
