@@ -47,7 +47,7 @@ static void leave(lua_State *L, rthL_State *S, rthL_Op *op) {
   if (op->type->cancel(S, op, L)) lua_error(L);
 }
 
-/* ---- plain code: the operation as a future of its own ------------------------ */
+/* ---- plain code: the operation as a future of its own ------------------- */
 
 typedef struct Root {
   rthL_State *S;
@@ -139,7 +139,7 @@ static int await_plain(lua_State *L, rthL_State *S, rthL_Op *op,
   return rthL_raise(L, rc != RTH_OK ? rc : RTH_ESHUTDOWN);
 }
 
-/* ---- both ---------------------------------------------------------------------- */
+/* ---- both --------------------------------------------------------------- */
 
 int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h) {
   rth_cx_t *cx = S->cx;
@@ -159,7 +159,7 @@ int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h) {
   return suspend(L, S->cur, op);
 }
 
-/* ---- yield_now ----------------------------------------------------------------- */
+/* ---- yield_now ---------------------------------------------------------- */
 
 typedef struct YieldOp {
   rthL_Op op;
@@ -217,7 +217,7 @@ int rthL_yield_now(lua_State *L) {
   return await_plain(L, S, &y.op, h);
 }
 
-/* ---- block_on ------------------------------------------------------------------- */
+/* ---- block_on ----------------------------------------------------------- */
 
 typedef struct Main {
   rthL_State *S;

@@ -58,7 +58,7 @@ typedef struct Flow {
 
 static const Val nothing;
 
-/* ---- facts ------------------------------------------------------------ */
+/* ---- facts -------------------------------------------------------------- */
 
 static int same_fact(const rthL_Fact *a, const rthL_Fact *b) {
   return a->kind == b->kind && a->up == b->up && a->deep == b->deep &&
@@ -94,7 +94,7 @@ static void add_fact(Flow *w, rthL_FactKind kind, Val v, const rthL_Const *k) {
   f->v[f->n++] = x;
 }
 
-/* ---- values ----------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------- */
 
 static const rthL_Const *constant(Flow *w, size_t i) {
   if (i >= w->p->nk) return NULL;
@@ -141,7 +141,7 @@ static void store(Flow *w, Val t, const rthL_Const *k) {
   if (t.kind == TABLE) add_fact(w, RTHL_STORES, t, k);
 }
 
-/* ---- what an instruction writes --------------------------------------- */
+/* ---- what an instruction writes ----------------------------------------- */
 
 static void forget(Val *reg, unsigned from, unsigned to) {
   for (; from <= to && from < 256; from++) reg[from] = nothing;
@@ -174,7 +174,7 @@ static void forget_written(Val *reg, uint32_t i) {
   }
 }
 
-/* ---- jumps ------------------------------------------------------------ */
+/* ---- jumps -------------------------------------------------------------- */
 
 /* Where instruction pc may go besides to the next; 0: nowhere. */
 static size_t jump_target(const rthL_Proto *p, size_t pc) {
@@ -230,7 +230,7 @@ static void meet(Flow *w, size_t pc) {
     forget_written(w->reg, rthL_bc(w->p, i));
 }
 
-/* ---- lines ------------------------------------------------------------ */
+/* ---- lines -------------------------------------------------------------- */
 
 static size_t abs_size(Flow *w) {
   size_t x = 0;
@@ -255,7 +255,7 @@ static void step_line(Flow *w, size_t pc, size_t *nabs) {
   }
 }
 
-/* ---- following -------------------------------------------------------- */
+/* ---- following ---------------------------------------------------------- */
 
 /* A nested function comes into being: it is followed later, with what its
 ** upvalues hold now. */

@@ -42,7 +42,7 @@ static inline int rthL_bit(const uint32_t *set, unsigned i) {
   return (set[i >> 5] >> (i & 31)) & 1;
 }
 
-/* ---- instructions ----------------------------------------------------- */
+/* ---- instructions ------------------------------------------------------- */
 
 enum { /* opcodes that matter here, by number */
   BC_MOVE = 0, BC_LOADI = 1, BC_LOADK = 3, BC_LOADKX = 4, BC_LFALSESKIP = 6,

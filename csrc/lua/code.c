@@ -23,7 +23,7 @@
 
 enum { MAX_ENTRIES = 2048, MAX_BYTES = 16 << 20, FIRST_BUCKETS = 64 };
 
-/* ---- code ------------------------------------------------------------- */
+/* ---- code --------------------------------------------------------------- */
 
 void rthL_code_keep(rthL_Code *c) {
   (void)rth_counter_add(&c->refs, 1);
@@ -63,7 +63,7 @@ static int code_new(const unsigned char *bytes, size_t len, rthL_Code **out) {
   return 0;
 }
 
-/* ---- entries ---------------------------------------------------------- */
+/* ---- entries ------------------------------------------------------------ */
 
 static uint64_t hash_bytes(const unsigned char *p, size_t n) {
   uint64_t h = n, w;
@@ -171,7 +171,7 @@ void rthL_code_trim(lua_State *L, rthL_Mover *m, int ud) {
     rthL_code_flush(L, m, ud);
 }
 
-/* ---- closures --------------------------------------------------------- */
+/* ---- closures ----------------------------------------------------------- */
 
 static int writer(lua_State *L, const void *p, size_t n, void *buf) {
   (void)L;
@@ -243,7 +243,7 @@ int rthL_code_of(rthL_Mover *m, int idx, rthL_Entry **out) {
   return RTHL_DONE;
 }
 
-/* ---- names of globals ------------------------------------------------- */
+/* ---- names of globals --------------------------------------------------- */
 
 int rthL_code_names(rthL_Mover *m, rthL_Entry *e) {
   lua_State *L = m->L;
@@ -274,7 +274,7 @@ int rthL_code_names(rthL_Mover *m, rthL_Entry *e) {
   return RTHL_AGAIN;
 }
 
-/* ---- self-test -------------------------------------------------------- */
+/* ---- self-test ---------------------------------------------------------- */
 
 /* Dumps a function whose deeds are known and compares.  An interpreter that
 ** dumps otherwise would make every check of this module a guess. */

@@ -58,7 +58,7 @@ uint64_t rthL_checkseconds(lua_State *L, int arg) {
   return (uint64_t)(s * 1e9 + 0.5);
 }
 
-/* ---- traceback ----------------------------------------------------------- */
+/* ---- traceback ---------------------------------------------------------- */
 
 enum { FIRST = 12, LAST = 11 }; /* levels shown of a deep stack */
 

@@ -37,7 +37,7 @@ static const char *status_of(lua_State *L, lua_State *co) {
   }
 }
 
-/* ---- resume ------------------------------------------------------------------- */
+/* ---- resume ------------------------------------------------------------- */
 
 /* Notes co as the innermost coroutine of the fiber. */
 static void note(lua_State *L, rthL_Fiber *f, lua_State *co) {
@@ -140,7 +140,7 @@ static int co_resume(lua_State *L) {
   return co_resume_done(L, S, co, start(L, S, co, lua_gettop(L) - 1));
 }
 
-/* ---- wrap: the coroutine is upvalue 2 -------------------------------------------- */
+/* ---- wrap: the coroutine is upvalue 2 ----------------------------------- */
 
 static int wrap_done(lua_State *L, rthL_State *S, lua_State *co, int n);
 
@@ -180,7 +180,7 @@ static int wrap_call(lua_State *L) {
   return wrap_done(L, S, co, start(L, S, co, lua_gettop(L)));
 }
 
-/* ---- the others ------------------------------------------------------------------- */
+/* ---- the others --------------------------------------------------------- */
 
 static int co_create(lua_State *L) {
   lua_State *co;

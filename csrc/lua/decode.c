@@ -36,7 +36,7 @@ static uint32_t get_u32(const unsigned char **p) {
   return v;
 }
 
-/* ---- objects by number ------------------------------------------------ */
+/* ---- objects by number -------------------------------------------------- */
 
 static void push_object(In *in, uint32_t id) {
   if (in->msg->nobjs <= ON_STACK)
@@ -52,7 +52,7 @@ static void pop_object(In *in, uint32_t id) {
     lua_rawseti(in->L, in->objs, (lua_Integer)id + 1);
 }
 
-/* ---- functions -------------------------------------------------------- */
+/* ---- functions ---------------------------------------------------------- */
 
 typedef struct Chunk {
   const rthL_Code *code;
@@ -90,7 +90,7 @@ static void push_instance(In *in, const rthL_Code *code) {
   in->m->nloaded++;
 }
 
-/* ---- values ----------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------- */
 
 static void push_bytes(In *in, size_t n) {
   lua_pushlstring(in->L, (const char *)in->p, n);
@@ -146,7 +146,7 @@ static void push_value(In *in) {
   }
 }
 
-/* ---- the passes ------------------------------------------------------- */
+/* ---- the passes --------------------------------------------------------- */
 
 static int clamp(uint32_t n) { return n > 1 << 28 ? 1 << 28 : (int)n; }
 
@@ -289,7 +289,7 @@ int rthL_decode(lua_State *L, rthL_Message *msg) {
   return msg->nvalues;
 }
 
-/* ---- life of a message ------------------------------------------------ */
+/* ---- life of a message -------------------------------------------------- */
 
 int rthL_message_plain(const rthL_Message *msg) { return msg->nuds == 0; }
 

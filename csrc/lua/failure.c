@@ -17,7 +17,7 @@ typedef struct JoinError {
   rthL_Failure *f;
 } JoinError;
 
-/* ---- failures ------------------------------------------------------------ */
+/* ---- failures ----------------------------------------------------------- */
 
 static rthL_Failure no_memory = {
     {1}, 0, NULL, {0}, "task panicked: not enough memory", "", 0, 0};
@@ -148,7 +148,7 @@ rthL_Failure *rthL_failure_of(lua_State *L, rthL_State *S, rthL_Fiber *f,
   return failure;
 }
 
-/* ---- JoinError ------------------------------------------------------------- */
+/* ---- JoinError ---------------------------------------------------------- */
 
 /* Decodes the error value; its message where that is not possible here. */
 static int decode_value(lua_State *L) {
@@ -239,7 +239,7 @@ static int joinerror_gc(lua_State *L) {
   return 0;
 }
 
-/* ---- a JoinError that is moved: both sides share the failure ------------------ */
+/* ---- a JoinError that is moved: both sides share the failure ------------ */
 
 static void *joinerror_take(lua_State *L, int idx) {
   JoinError *e = lua_touserdata(L, idx);

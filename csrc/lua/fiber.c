@@ -81,7 +81,7 @@ rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f) {
   return f->extra;
 }
 
-/* ---- running ------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------ */
 
 /* A plain coroutine.yield in the body of a task: nobody can resume it. */
 static rthL_Run stray_yield(rthL_State *S, lua_State *co, int n) {
@@ -120,7 +120,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   return status == LUA_OK ? RTHL_ENDED : RTHL_FAILED;
 }
 
-/* ---- cancelling --------------------------------------------------------------- */
+/* ---- cancelling --------------------------------------------------------- */
 
 /* Closes co; an error goes onto `to`, in place of an earlier one. */
 static int close_onto(rthL_State *S, lua_State *co, lua_State *to, int failed) {

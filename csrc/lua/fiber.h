@@ -77,7 +77,7 @@ void rthL_fiber_release(rthL_State *S, rthL_Fiber *f);
 /* The extra part, made if need be.  Raises (memory). */
 rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f);
 
-/* ---- waiting ------------------------------------------------------------------ */
+/* ---- waiting ------------------------------------------------------------ */
 
 /* Waits for op; `return rthL_await(...)` from the C function.  In a fiber it
 ** suspends; in plain code it blocks the thread, on the executor of `h`. */

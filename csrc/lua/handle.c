@@ -33,7 +33,7 @@ rth_handle_t *rthL_checkhandle(lua_State *L, rthL_State *S, int idx) {
   return ud->h;
 }
 
-/* ---- spawning --------------------------------------------------------------- */
+/* ---- spawning ----------------------------------------------------------- */
 
 static int spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                  rthL_Kind kind, int name, unsigned flags) {
@@ -111,7 +111,7 @@ int rthL_spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int opts) {
   return spawn(L, S, h, opts + 2, o.kind, o.name, o.flags);
 }
 
-/* ---- free functions ------------------------------------------------------------- */
+/* ---- free functions ----------------------------------------------------- */
 
 static int free_spawn(lua_State *L) {
   rthL_State *S = rthL_here(L);
@@ -163,7 +163,7 @@ static int free_worker_index(lua_State *L) {
   return 1;
 }
 
-/* ---- Handle ----------------------------------------------------------------------- */
+/* ---- Handle ------------------------------------------------------------- */
 
 static int handle_current(lua_State *L) {
   rthL_State *S = rthL_here(L);
@@ -280,7 +280,7 @@ static void move_push(lua_State *L, void *object) {
 
 static void move_drop(void *object) { rth_handle_free(object); }
 
-/* ---- TryCurrentError ---------------------------------------------------------------- */
+/* ---- TryCurrentError ---------------------------------------------------- */
 
 static int tryerror_tostring(lua_State *L) {
   lua_pushstring(L, rth_strerror(RTH_ENOCONTEXT));

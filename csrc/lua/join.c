@@ -43,7 +43,7 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx) {
   return lua_tostring(L, -1);
 }
 
-/* ---- the list of waits ------------------------------------------------------ */
+/* ---- the list of waits -------------------------------------------------- */
 
 void rthL_join_wake(rthL_Join *j) {
   rthL_JoinOp *o;
@@ -126,7 +126,7 @@ static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   return 0;
 }
 
-/* ---- what came out ------------------------------------------------------------- */
+/* ---- what came out ------------------------------------------------------ */
 
 static int decode(lua_State *L) {
   int n = rthL_decode(L, lua_touserdata(L, 1));
@@ -236,7 +236,7 @@ static int join_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   return push_outcome(L, S, o->join, o->joining);
 }
 
-/* ---- methods -------------------------------------------------------------------- */
+/* ---- methods ------------------------------------------------------------ */
 
 static const rthL_OpType join_op = {join_poll, join_cancel, join_finish};
 
@@ -341,7 +341,7 @@ static int join_gc(lua_State *L) {
   return 0;
 }
 
-/* ---- moving ------------------------------------------------------------------------ */
+/* ---- moving ------------------------------------------------------------- */
 
 static const char *join_check(lua_State *L, int idx) {
   rthL_Join *j = lua_touserdata(L, idx);
@@ -375,7 +375,7 @@ static void join_push(lua_State *L, void *object) {
 
 static void join_drop(void *object) { rth_join_free(object); }
 
-/* ---- AbortHandle ---------------------------------------------------------------------- */
+/* ---- AbortHandle -------------------------------------------------------- */
 
 typedef struct Abort {
   rth_abort_t *core; /* NULL: the task had ended */

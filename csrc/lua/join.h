@@ -51,7 +51,7 @@ void rthL_join_wake(rthL_Join *j);
 ** NULL. */
 const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
 
-/* ---- local tasks ------------------------------------------------------------ */
+/* ---- local tasks -------------------------------------------------------- */
 
 /* spawn_local: the function at index f and what follows.  Pushes the
 ** JoinHandle. */

@@ -29,7 +29,7 @@ static inline void *rthL_grow(void *v, size_t *cap, size_t need, size_t size) {
   return p;
 }
 
-/* ---- growing bytes ---------------------------------------------------- */
+/* ---- growing bytes ------------------------------------------------------ */
 
 typedef struct rthL_Buf {
   unsigned char *p;
@@ -77,7 +77,7 @@ static inline void rthL_buf_free(rthL_Buf *b) {
   memset(b, 0, sizeof *b);
 }
 
-/* ---- pointer -> number ------------------------------------------------ */
+/* ---- pointer -> number -------------------------------------------------- */
 
 typedef struct rthL_MapSlot {
   const void *key; /* NULL: empty */

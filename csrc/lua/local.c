@@ -19,7 +19,7 @@ typedef struct Watch {
   rth_join_t *core; /* with the failure as output; NULL: seen */
 } Watch;
 
-/* ---- holding the userdata while it is suspended --------------------------- */
+/* ---- holding the userdata while it is suspended ------------------------- */
 
 /* The userdata is at index `at` of L. */
 static void hold(lua_State *L, rthL_State *S, rthL_Task *t, int at) {
@@ -42,7 +42,7 @@ static void let_go(rthL_State *S, rthL_Task *t) {
   t->join.held = 0;
 }
 
-/* ---- the end ------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------ */
 
 /* Everything about it is settled: gives back what it had. */
 static void ended(rthL_State *S, rthL_Task *t) {
@@ -205,7 +205,7 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
   return r;
 }
 
-/* ---- as the core sees it -------------------------------------------------------- */
+/* ---- as the core sees it ------------------------------------------------ */
 
 /* Not started yet: the bottom of its stack can be reached. */
 static rth_poll_t first_step(rthL_State *S, rthL_Task *t, rth_cx_t *cx,
@@ -255,7 +255,7 @@ static void local_drop_out(void *out, rth_poll_t how) {
   if (how == RTH_FAILED) rthL_failure_free(out);
 }
 
-/* ---- spawn_local ------------------------------------------------------------------ */
+/* ---- spawn_local -------------------------------------------------------- */
 
 /* In a state of a runtime every task runs on the executor of its thread. */
 static rth_local_t *executor_for(lua_State *L, rthL_State *S,
@@ -321,7 +321,7 @@ int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
   return 1;
 }
 
-/* ---- the watch ---------------------------------------------------------------------- */
+/* ---- the watch ---------------------------------------------------------- */
 
 void rthL_watch_see(lua_State *L, rthL_State *S) {
   Watch *w = lua_touserdata(L, -1);

@@ -38,7 +38,7 @@ const rthL_Name *rthL_name_of(const rthL_Mover *m, const void *ptr) {
   return s != NULL ? &m->names.v[s->value] : NULL;
 }
 
-/* ---- making the index ------------------------------------------------- */
+/* ---- making the index --------------------------------------------------- */
 
 typedef struct Way { /* to the object whose keys are looked at */
   const char *path;
@@ -209,7 +209,7 @@ int rthL_names_make(lua_State *L, rthL_Mover *m) {
   return err;
 }
 
-/* ---- the other side --------------------------------------------------- */
+/* ---- the other side ----------------------------------------------------- */
 
 static void push_module(lua_State *L, const char *name, size_t len) {
   if (len == 2 && memcmp(name, "_G", 2) == 0) {
@@ -256,7 +256,7 @@ void rthL_names_push(lua_State *L, const char *path, size_t len) {
   }
 }
 
-/* ---- standard names --------------------------------------------------- */
+/* ---- standard names ----------------------------------------------------- */
 
 int rthL_names_foreign(rthL_Mover *m, int name) {
   lua_State *L = m->L;

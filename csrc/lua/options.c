@@ -23,7 +23,7 @@ static int bad(lua_State *L, const char *key, const char *what) {
                     luaL_typename(L, -1));
 }
 
-/* ---- readers: the value is on top ------------------------------------------- */
+/* ---- readers: the value is on top --------------------------------------- */
 
 static lua_Integer count(lua_State *L, const char *key, lua_Integer max,
                          const char *zero) {
@@ -148,7 +148,7 @@ static const struct {
 
 enum { NOPTIONS = sizeof options / sizeof *options };
 
-/* ---- unknown names ----------------------------------------------------------------- */
+/* ---- unknown names ------------------------------------------------------ */
 
 /* Letters to insert, delete or change to get from a to b. */
 static int distance(const char *a, const char *b) {
@@ -222,7 +222,7 @@ static void default_workers(lua_State *L, rth_options_t *o) {
                getenv("RTHANDLE_WORKER_THREADS"));
 }
 
-/* ---- the shared part ------------------------------------------------------------------ */
+/* ---- the shared part ---------------------------------------------------- */
 
 static rthL_Message *read_hook_code(lua_State *L, int idx, const char *key) {
   rthL_Message *m;

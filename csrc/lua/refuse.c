@@ -45,7 +45,7 @@ static void add_place(rthL_Mover *m, int f) {
   addf(m, "<%s:%d>", ar.short_src, ar.linedefined);
 }
 
-/* ---- nodes of the way ------------------------------------------------- */
+/* ---- nodes of the way --------------------------------------------------- */
 
 static void push_node(rthL_Mover *m, int32_t node) {
   if (node < 0)
@@ -65,7 +65,7 @@ static int32_t ancestor(const rthL_Mover *m, int32_t node, int up) {
   return node;
 }
 
-/* ---- one step --------------------------------------------------------- */
+/* ---- one step ----------------------------------------------------------- */
 
 static int is_identifier(const char *s, size_t n) {
   size_t i;
@@ -178,7 +178,7 @@ static void add_way(rthL_Mover *m, int32_t node, int *chain) {
   }
 }
 
-/* ---- texts ------------------------------------------------------------ */
+/* ---- texts -------------------------------------------------------------- */
 
 /* Begins with what root value `root` is. */
 static void add_root(rthL_Mover *m, int32_t root, int *chain) {

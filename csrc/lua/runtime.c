@@ -49,7 +49,7 @@ int rthL_runtime_new(lua_State *L) {
   return 2;
 }
 
-/* ---- the end ------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 static int shut_down(lua_State *L, rthL_State *S, Runtime *r,
                      uint64_t timeout) {
@@ -103,7 +103,7 @@ static int runtime_gc(lua_State *L) {
   return 0;
 }
 
-/* ---- as a Handle ------------------------------------------------------------------ */
+/* ---- as a Handle -------------------------------------------------------- */
 
 static int runtime_handle(lua_State *L) {
   return rthL_pushhandle(L, rthL_here(L), check_handle(L));
@@ -148,7 +148,7 @@ static int runtime_tostring(lua_State *L) {
   return 1;
 }
 
-/* ---- rt.main ------------------------------------------------------------------------ */
+/* ---- rt.main ------------------------------------------------------------ */
 
 /* main(f, opts?): a runtime for one call. */
 static int free_main(lua_State *L) {

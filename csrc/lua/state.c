@@ -71,7 +71,7 @@ void rthL_state_reset(rthL_State *S) {
   rthL_enter_clear(&S->enter);
 }
 
-/* ---- executors ------------------------------------------------------------- */
+/* ---- executors ---------------------------------------------------------- */
 
 rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h) {
   uint64_t id = rth_handle_id(h);
@@ -108,7 +108,7 @@ void rthL_executors_sweep(rthL_State *S) {
   }
 }
 
-/* ---- userdata ----------------------------------------------------------------- */
+/* ---- userdata ----------------------------------------------------------- */
 
 void rthL_setfuncs(lua_State *L, rthL_State *S, const luaL_Reg *l) {
   lua_pushlightuserdata(L, S);

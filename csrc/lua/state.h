@@ -97,7 +97,7 @@ void *rthL_check(lua_State *L, rthL_State *S, int idx, rthL_Type t);
 /* Sets functions that find their context in their upvalue. */
 void rthL_setfuncs(lua_State *L, rthL_State *S, const luaL_Reg *l);
 
-/* ---- small things ---------------------------------------------------------- */
+/* ---- small things ------------------------------------------------------- */
 
 /* lua_closethread of every 5.4: ends a coroutine, running what it has to
 ** close.  LUA_OK, or a status with the error on top of co. */
@@ -122,7 +122,7 @@ void rthL_traceback(lua_State *L, lua_State *co, int level);
 uint64_t rthL_checkseconds(lua_State *L, int arg);
 #define rthL_pushseconds(L, ns) lua_pushnumber((L), (lua_Number)(ns) / 1e9)
 
-/* ---- executors of this state ------------------------------------------------- */
+/* ---- executors of this state -------------------------------------------- */
 
 /* The entry for h's runtime, made if need be.  Raises. */
 rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h);

@@ -54,7 +54,7 @@ static rth_poll_t failed(Call *c, void **out) {
   return RTH_FAILED;
 }
 
-/* ---- protected: the error or the results of a fiber ----------------------------- */
+/* ---- protected: the error or the results of a fiber --------------------- */
 
 /* Any error on top of L becomes the failure, without a traceback. */
 static void fail_with(lua_State *L, Call *c) {
@@ -93,7 +93,7 @@ static int close_fiber(lua_State *L) {
   return 0;
 }
 
-/* ---- protected: the start --------------------------------------------------------- */
+/* ---- protected: the start ----------------------------------------------- */
 
 static int decode_call(lua_State *L) {
   return rthL_decode(L, lua_touserdata(L, 1));
@@ -123,7 +123,7 @@ static int start(lua_State *L) {
   return 0;
 }
 
-/* ---- spawn: as the core sees it ------------------------------------------------------ */
+/* ---- spawn: as the core sees it ----------------------------------------- */
 
 static void call_init(Call *c, Moved *m, rthL_State *S, rth_cx_t *cx) {
   memset(c, 0, sizeof *c);
@@ -197,7 +197,7 @@ static void moved_drop_out(void *out, rth_poll_t how) {
     rthL_failure_free(out);
 }
 
-/* ---- spawn_blocking: the same message, run as plain code ---------------------------------- */
+/* ---- spawn_blocking: the same message, run as plain code ---------------- */
 
 /* Message handler: the error and the traceback, packed. */
 static int pack_error(lua_State *L) {
@@ -262,7 +262,7 @@ static rth_poll_t blocking_poll(void *self, rth_cx_t *cx, void **out) {
   return RTH_READY;
 }
 
-/* ---- spawning ------------------------------------------------------------------------------- */
+/* ---- spawning ----------------------------------------------------------- */
 
 typedef int (*spawn_t)(rth_handle_t *, const rth_future_ops_t *, const void *,
                        size_t, rth_join_t **);

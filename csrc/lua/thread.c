@@ -16,7 +16,7 @@
 #include "lua/failure.h"
 #include "lualib.h"
 
-/* ---- the shared part ----------------------------------------------------- */
+/* ---- the shared part ---------------------------------------------------- */
 
 static char *copy_field(lua_State *L, const char *key) {
   const char *s;
@@ -57,7 +57,7 @@ void rthL_shared_paths(lua_State *L, rthL_Shared *sh) {
   lua_pop(L, 2);
 }
 
-/* ---- a state of our own ----------------------------------------------------- */
+/* ---- a state of our own ------------------------------------------------- */
 
 typedef struct Start {
   rthL_Shared *shared;

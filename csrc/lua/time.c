@@ -18,7 +18,7 @@ static uint64_t deadline_in(rth_handle_t *h, uint64_t ns) {
   return ns >= RTH_FOREVER - now ? RTH_FOREVER : now + ns;
 }
 
-/* ---- rt.sleep ---------------------------------------------------------------- */
+/* ---- rt.sleep ----------------------------------------------------------- */
 
 typedef struct SleepOp {
   rthL_Op op;
@@ -77,7 +77,7 @@ static int time_now(lua_State *L) {
   return 1;
 }
 
-/* ---- Sleep --------------------------------------------------------------------- */
+/* ---- Sleep -------------------------------------------------------------- */
 
 typedef struct Sleep {
   rthL_Op op;
@@ -166,7 +166,7 @@ static int sleep_gc(lua_State *L) {
   return 0;
 }
 
-/* ---- the test clock ------------------------------------------------------------- */
+/* ---- the test clock ----------------------------------------------------- */
 
 static int clock_result(lua_State *L, rth_handle_t *h, int rc,
                         const char *text) {

@@ -110,7 +110,7 @@ static int time_timeout_at(lua_State *L) {
   return timeout(L, S, rthL_checkcurrent(L, S), t);
 }
 
-/* ---- Elapsed --------------------------------------------------------------------- */
+/* ---- Elapsed ------------------------------------------------------------ */
 
 static int elapsed_tostring(lua_State *L) {
   lua_pushliteral(L, "deadline has elapsed");

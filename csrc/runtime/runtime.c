@@ -21,7 +21,7 @@ struct rth_runtime {
 
 static RTH_ATOMIC(uint64_t) last_id; /* relaxed: only uniqueness counts */
 
-/* ---- starting ------------------------------------------------------------------ */
+/* ---- starting ----------------------------------------------------------- */
 
 static int copy_options(rth_handle_t *h, const rth_options_t *o) {
   rth_options_t *mine = &h->options;
@@ -196,7 +196,7 @@ fail:
 
 rth_handle_t *rth_runtime_handle(rth_runtime_t *rt) { return rt->core; }
 
-/* ---- ending ---------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------- */
 
 void rth__core_free(rth_handle_t *h) {
   rth_options_t *o = &h->options;

@@ -15,7 +15,7 @@
 #include "sched/context.h"
 #include "sched/core.h"
 
-/* ---- executors --------------------------------------------------------------- */
+/* ---- executors ---------------------------------------------------------- */
 
 int rth_local_new(rth_handle_t *h, void *data, rth_local_t **out) {
   rth__exec_t *e = rth__zalloc(sizeof *e);
@@ -79,7 +79,7 @@ void *rth_local_data(const rth_local_t *l) { return l->data; }
 rth_handle_t *rth_local_handle(const rth_local_t *l) { return l->core; }
 int rth_local_has_tasks(const rth_local_t *l) { return l->live != NULL; }
 
-/* ---- driving a current_thread runtime -------------------------------------------- */
+/* ---- driving a current_thread runtime ----------------------------------- */
 
 /* What one block_on is about. */
 typedef struct rth__drive {
@@ -190,7 +190,7 @@ static void leave_main(rth__drive_t *d) {
   d->main = NULL;
 }
 
-/* ---- block_on ----------------------------------------------------------------------- */
+/* ---- block_on ----------------------------------------------------------- */
 
 static int root_done(rth__drive_t *d) {
   return rth_join_is_finished((rth_join_t *)d->root);

@@ -22,7 +22,7 @@ void rth__core_unref(rth_handle_t *h) {
   if (rth__sub_ar(&h->refs, 1) == 1) rth__core_free(h); /* [C1] */
 }
 
-/* ---- queueing --------------------------------------------------------------- */
+/* ---- queueing ----------------------------------------------------------- */
 
 static void to_any_worker(rth_handle_t *core, rth__task_t *t) {
   (void)rth__add_rlx(&core->remote, 1);
@@ -49,7 +49,7 @@ static void yield(rth__sched_t *s, rth__task_t *t, rth_cx_t *cx) {
   rth__fifo_push(&cx->local->yielded, t);
 }
 
-/* ---- the end of a task --------------------------------------------------------- */
+/* ---- the end of a task -------------------------------------------------- */
 
 static int release(rth__sched_t *s, rth__task_t *t) {
   if (t->flags & RTH_TASK_LOCAL) return rth__exec_remove_local(t->home, t);
@@ -83,7 +83,7 @@ void rth__sched_init(rth__sched_t *s) {
   s->freed = freed;
 }
 
-/* ---- spawning -------------------------------------------------------------------- */
+/* ---- spawning ----------------------------------------------------------- */
 
 static void give_join(rth__task_t *t, rth_join_t **out) {
   if (out != NULL)
@@ -132,7 +132,7 @@ int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
   return 0;
 }
 
-/* ---- closing ------------------------------------------------------------------------ */
+/* ---- closing ------------------------------------------------------------ */
 
 void rth__core_unpark(rth_handle_t *h) {
   rth__exec_t *e;
@@ -151,7 +151,7 @@ void rth__core_close(rth_handle_t *h) {
   rth__core_unpark(h);
 }
 
-/* ---- time ----------------------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------- */
 
 uint64_t rth_handle_now(const rth_handle_t *ch) {
   rth_handle_t *h = (rth_handle_t *)(uintptr_t)ch;

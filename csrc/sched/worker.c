@@ -27,7 +27,7 @@ void rth__workers_notify(rth_handle_t *core) {
   if (i >= 0) rth__exec_unpark(&core->workers[i].exec);
 }
 
-/* ---- queues -------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------- */
 
 static void push_ring(rth__worker_t *w, rth__task_t *t) {
   if (rth__ring_push(&w->ring, t, &w->core->inject)) rth__bump(&w->overflows);
@@ -92,7 +92,7 @@ static rth__task_t *next_task(rth__worker_t *w) {
   return t != NULL ? t : from_inject(w);
 }
 
-/* ---- searching ------------------------------------------------------------- */
+/* ---- searching ---------------------------------------------------------- */
 
 static rth__task_t *steal(rth__worker_t *w) {
   rth_handle_t *core = w->core;
@@ -150,7 +150,7 @@ static void end_search(rth__worker_t *w) {
     rth__workers_notify(w->core);
 }
 
-/* ---- turns and sleep --------------------------------------------------------- */
+/* ---- turns and sleep ---------------------------------------------------- */
 
 /* Adapts how often the global queue is looked at to how long polls take. */
 static void tune(rth__worker_t *w) {
@@ -226,7 +226,7 @@ static void sleep_worker(rth__worker_t *w) {
   w->since_turn = 0;
 }
 
-/* ---- the thread --------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------- */
 
 static void run(rth__worker_t *w, rth__task_t *t) {
   if (w->searching) end_search(w);

@@ -49,7 +49,7 @@ void rth__task_unref(rth__task_t *t) {
   if (rth__state_unref(&t->state, 1) == RTH_DO_FREE) task_free(t); /* [S4] */
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 void rth__task_drop_output(rth__task_t *t) {
   rth_poll_t how = (rth_poll_t)t->how;
@@ -93,7 +93,7 @@ void rth__task_refuse(rth__task_t *t, unsigned refs) {
   complete(t, RTH_PENDING, NULL, refs);
 }
 
-/* ---- running -------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------ */
 
 static void submit(rth__task_t *t) { t->sched->schedule(t->sched, t); }
 
@@ -152,7 +152,7 @@ void rth__task_abort(rth__task_t *t) {
   if (rth__state_abort(&t->state) == RTH_DO_SUBMIT) submit(t); /* [S1] */
 }
 
-/* ---- the task's waker: one reference each ---------------------------------- */
+/* ---- the task's waker: one reference each ------------------------------- */
 
 static void waker_clone(void *data) {
   rth__state_ref(&((rth__task_t *)data)->state);

@@ -4,7 +4,7 @@
 
 #include <sys/time.h>
 
-/* ---- roots ------------------------------------------------------------------- */
+/* ---- roots -------------------------------------------------------------- */
 
 TEST_FLAVORS(block_on_gives_the_output_of_its_future) {
   rth_runtime_t *rt = new_runtime(workers);
@@ -74,7 +74,7 @@ TEST_FLAVORS(many_tasks_fed_by_a_thread_all_end) {
   close_runtime(rt);
 }
 
-/* ---- load ---------------------------------------------------------------------- */
+/* ---- load --------------------------------------------------------------- */
 
 TEST_FLAVORS(a_root_ends_though_tasks_are_always_ready) {
   rth_runtime_t *rt = new_runtime(workers);
@@ -111,7 +111,7 @@ TEST_FLAVORS(tasks_that_wake_themselves_starve_nobody) {
   close_runtime(rt);
 }
 
-/* ---- spawning from another thread ------------------------------------------------- */
+/* ---- spawning from another thread --------------------------------------- */
 
 static void open_gate(void *gate, rth_cx_t *cx) {
   (void)cx;
@@ -150,7 +150,7 @@ TEST_FLAVORS(a_spawn_from_another_thread_runs_under_load) {
   spawned_elsewhere(workers, 1);
 }
 
-/* ---- refusals ------------------------------------------------------------------------ */
+/* ---- refusals ----------------------------------------------------------- */
 
 static void nest(void *arg, rth_cx_t *cx) {
   fate_t fate = {0};
@@ -193,7 +193,7 @@ TEST_FLAVORS(block_on_inside_a_blocking_function_works) {
   close_runtime(rt);
 }
 
-/* ---- who drives a current_thread runtime ------------------------------------------------ */
+/* ---- who drives a current_thread runtime -------------------------------- */
 
 TEST(a_task_makes_no_progress_until_someone_drives) {
   rth_runtime_t *rt = new_runtime(CURRENT);
@@ -285,7 +285,7 @@ TEST(tasks_that_are_left_go_on_in_the_next_block_on) {
   close_runtime(rt);
 }
 
-/* ---- ends that are not the future's own ---------------------------------------------------- */
+/* ---- ends that are not the future's own --------------------------------- */
 
 TEST_FLAVORS(block_on_goes_on_after_its_runtime_was_shut_down) {
   rth_runtime_t *rt = new_runtime(workers);

@@ -11,7 +11,7 @@
 #define MS UINT64_C(1000000)
 #define SEC UINT64_C(1000000000)
 
-/* ---- runtimes -------------------------------------------------------------- */
+/* ---- runtimes ----------------------------------------------------------- */
 
 /* The flavours that most tests run on. */
 enum { CURRENT = 0 }; /* else: that many workers */
@@ -44,13 +44,13 @@ static inline void close_runtime(rth_runtime_t *rt) {
   TEST(name##_4) { name(4); }                 \
   static void name(unsigned workers)
 
-/* ---- what happened to a future ----------------------------------------------- */
+/* ---- what happened to a future ------------------------------------------ */
 
 typedef struct fate {
   RTH_ATOMIC(int) polls, cancels, drops, outputs_dropped;
 } fate_t;
 
-/* ---- a gate: closed, then open for ever -------------------------------------- */
+/* ---- a gate: closed, then open for ever --------------------------------- */
 
 enum { GATE_WAITERS = 1024 };
 
@@ -97,7 +97,7 @@ static inline void gate_forget(gate_t *g) {
   for (i = 0; i < n; i++) rth_waker_drop(&g->wakers[i]);
 }
 
-/* ---- a future that does as it is told ------------------------------------------ */
+/* ---- a future that does as it is told ----------------------------------- */
 
 typedef struct job {
   fate_t *fate;  /* or NULL */
@@ -173,7 +173,7 @@ static inline rth_join_t *spawn_blocking(rth_handle_t *h, job_t j) {
 
 static inline void *number(uintptr_t n) { return (void *)n; }
 
-/* ---- roots of block_on ------------------------------------------------------------ */
+/* ---- roots of block_on -------------------------------------------------- */
 
 /* Waits for a JoinHandle; the output is o. */
 typedef struct joining {
@@ -227,7 +227,7 @@ static inline rth_outcome_t block_on(rth_runtime_t *rt, job_t j) {
   return o;
 }
 
-/* ---- conditions ------------------------------------------------------------------ */
+/* ---- conditions --------------------------------------------------------- */
 
 static inline int is_polled(void *fate) {
   return rth__load_acq(&((fate_t *)fate)->polls) > 0;

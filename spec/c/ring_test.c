@@ -186,7 +186,7 @@ TEST(positions_may_wrap_around) {
   ASSERT(rth__ring_is_empty(&ring));
 }
 
-/* ---- threads ------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 static RTH_ATOMIC(int) owner_done;
 

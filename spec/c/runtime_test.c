@@ -2,7 +2,7 @@
 #include "base/fault.h"
 #include "futures.h"
 
-/* ---- starting ----------------------------------------------------------------- */
+/* ---- starting ----------------------------------------------------------- */
 
 TEST_FLAVORS(a_runtime_starts_and_closes_and_leaves_nothing) {
   close_runtime(new_runtime(workers));
@@ -110,7 +110,7 @@ TEST(names_ids_and_flavors_are_told) {
   close_runtime(b);
 }
 
-/* ---- hooks ---------------------------------------------------------------------- */
+/* ---- hooks -------------------------------------------------------------- */
 
 static RTH_ATOMIC(int) started, stopped;
 static RTH_ATOMIC(unsigned) indices; /* one bit each */
@@ -192,7 +192,7 @@ TEST(release_waits_for_the_last_handle) {
   ASSERT_EQ(rth__load_acq(&released), 1);
 }
 
-/* ---- shutting down ---------------------------------------------------------------- */
+/* ---- shutting down ------------------------------------------------------ */
 
 TEST_FLAVORS(a_second_shutdown_does_nothing) {
   rth_runtime_t *rt = new_runtime(workers);
@@ -294,7 +294,7 @@ TEST_FLAVORS(tasks_that_wake_each_other_when_dropped_do_not_hang_shutdown) {
   for (i = 0; i < 20; i++) gate_forget(&gates[i]);
 }
 
-/* ---- shutdown and blocking functions ------------------------------------------------ */
+/* ---- shutdown and blocking functions ------------------------------------ */
 
 static void wait_at(void *arg, rth_cx_t *cx) {
   gate_t *g = arg;
@@ -385,7 +385,7 @@ TEST_FLAVORS(shutdown_with_a_long_timeout_returns_when_nothing_runs) {
   rth_runtime_free(rt);
 }
 
-/* ---- shutdown from where tasks run ----------------------------------------------------- */
+/* ---- shutdown from where tasks run -------------------------------------- */
 
 static void shut_down_inside(void *arg, rth_cx_t *cx) {
   (void)cx;

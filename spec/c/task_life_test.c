@@ -18,7 +18,7 @@ typedef struct combination {
   int drop, abort, abort_by;
 } combination_t;
 
-/* ---- a waker that counts ------------------------------------------------------ */
+/* ---- a waker that counts ------------------------------------------------ */
 
 static RTH_ATOMIC(int) wakes, wakers;
 
@@ -49,7 +49,7 @@ static void on_unhandled(void *arg, uint64_t id, void *out) {
   (void)rth__add_ar(&unhandled, 1);
 }
 
-/* ---- one combination ------------------------------------------------------------ */
+/* ---- one combination ---------------------------------------------------- */
 
 typedef struct run {
   combination_t c;
