@@ -25,7 +25,8 @@ flags="-std=gnu11 -O2 -Icsrc/include -Icsrc -Ispec/c $(pkg-config --cflags \
 # Each file alone, syntax only, so that one run shows all findings.
 compile() { # compiler and options
   status=0
-  for file in csrc/*/*.c spec/c/*.c spec/stress/*.c examples/c/*.c; do
+  for file in csrc/*/*.c spec/c/*.c spec/stress/*.c examples/c/*.c \
+    bench/c/*.c; do
     [ -f "$file" ] || continue
     "$@" $flags -c -o /dev/null "$file" || status=1
   done

@@ -11,7 +11,11 @@ rth_handle_t *rthL_checkhandle(lua_State *L, rthL_State *S, int idx);
 
 /* The methods that Handle, Runtime and the free functions share.  The
 ** function to spawn is at index f. */
-typedef enum rthL_Kind { RTHL_SPAWN, RTHL_SPAWN_LOCAL, RTHL_BLOCKING } rthL_Kind;
+typedef enum rthL_Kind {
+  RTHL_SPAWN,
+  RTHL_SPAWN_LOCAL,
+  RTHL_BLOCKING
+} rthL_Kind;
 int rthL_spawn_kind(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                     rthL_Kind kind);
 /* The same, with a table of options at index `opts`, f after it. */

@@ -38,7 +38,8 @@ static int copy_options(rth_handle_t *h, const rth_options_t *o) {
   if (mine->global_queue_interval == 0 && !multi)
     mine->global_queue_interval = 31;
   h->num_workers = multi ? o->worker_threads : 1;
-  if (h->num_workers == 0) err = rth_default_workers(&h->num_workers, &from_env);
+  if (h->num_workers == 0)
+    err = rth_default_workers(&h->num_workers, &from_env);
   if (h->num_workers > 0xffff) err = RTH_EINVAL;
   h->event_interval = mine->event_interval;
   return err;

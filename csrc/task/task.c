@@ -64,7 +64,8 @@ void rth__task_drop_output(rth__task_t *t) {
 static void complete(rth__task_t *t, rth_poll_t how, void *out, uint64_t refs) {
   uint64_t word;
   if (t->ops->drop != NULL) t->ops->drop(t->self);
-  refs += (uint64_t)t->sched->release(t->sched, t); /* who joins, sees it gone */
+  /* Before the end can be seen: who joins, sees it gone. */
+  refs += (uint64_t)t->sched->release(t->sched, t);
   t->out = out;
   t->how = (uint8_t)how;
   word = rth__state_to_complete(&t->state); /* [S2] publishes the output */
