@@ -312,6 +312,15 @@ static rth__task_t *new_root(rth__exec_t *e, const rth_future_ops_t *ops,
   return t;
 }
 
+/* Several threads may come to drive for the first time. */
+static int open_main(rth_handle_t *h) {
+  int err;
+  rth__mutex_lock(&h->drive_lock);
+  err = rth__parker_open(&h->main->own);
+  rth__mutex_unlock(&h->drive_lock);
+  return err;
+}
+
 int rth_local_block_on(rth_local_t *l, const rth_block_on_t *opts,
                        const rth_future_ops_t *ops, void *self,
                        rth_outcome_t *o) {
@@ -323,8 +332,7 @@ int rth_local_block_on(rth_local_t *l, const rth_block_on_t *opts,
   d.core = l->core;
   d.opts = opts;
   if (err == 0) err = rth__parker_open(sleeps_on);
-  if (err == 0 && l->core->main != NULL)
-    err = rth__parker_open(&l->core->main->own);
+  if (err == 0 && l->core->main != NULL) err = open_main(l->core);
   if (err == 0 && (d.root = new_root(l, ops, self)) == NULL) err = RTH_ENOMEM;
   if (err != 0) {
     if (ops->drop != NULL) ops->drop(self);
