@@ -109,6 +109,7 @@ typedef struct rth_cx {
   uint32_t *budget;   /* cooperative budget of this poll: see rth_budget */
   uint8_t yielded;    /* set by rth_yield */
   uint8_t pinned;     /* set by rth_pin */
+  uint8_t root;       /* the future of a block_on: no shutdown cancels it */
 } rth_cx_t;
 
 /* A future and what the runtime may do with it.  `self` is the memory that
@@ -346,6 +347,15 @@ int rth_local_has_tasks(const rth_local_t *l);        /* Thread: owner */
 RTH_MUSTUSE int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
                                 const void *self, size_t size,
                                 rth_join_t **out);
+
+/* A task of l that is spawned later with rth_local_spawn_reserved, or that its
+** spawner runs itself and the core never sees: counts it and answers its id.
+** 0: l takes no more tasks.  Thread: owner. */
+uint64_t rth_local_reserve(rth_local_t *l);
+RTH_MUSTUSE int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
+                                         const rth_future_ops_t *ops,
+                                         const void *self, size_t size,
+                                         rth_join_t **out);
 
 typedef struct rth_block_on {
   /* Drive the spawned tasks, timers and I/O of a current_thread runtime as

@@ -113,23 +113,36 @@ int rth_spawn(rth_handle_t *h, const rth_future_ops_t *ops, const void *self,
   return 0;
 }
 
-int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
-                    const void *self, size_t size, rth_join_t **out) {
+uint64_t rth_local_reserve(rth_local_t *l) {
+  if (l->closed || rth__closing(l->core)) return 0;
+  rth__bump(&l->spawned);
+  return rth__task_next_id();
+}
+
+int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
+                             const rth_future_ops_t *ops, const void *self,
+                             size_t size, rth_join_t **out) {
   rth__task_t *t =
-      rth__task_new(&l->core->sched, ops, self, size, RTH_TASK_LOCAL);
+      rth__task_new(&l->core->sched, id, ops, self, size, RTH_TASK_LOCAL);
   if (t == NULL) return RTH_ENOMEM;
   t->home = l;
   if (l->counted)
     rth__exec_ref(l);
   else
     rth__core_ref(l->core);
-  rth__bump(&l->spawned);
   give_join(t, out);
   if (rth__closing(l->core) || !rth__exec_add_local(l, t))
     rth__task_refuse(t, 2);
   else
     rth__exec_schedule(l, t);
   return 0;
+}
+
+int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
+                    const void *self, size_t size, rth_join_t **out) {
+  rth__bump(&l->spawned);
+  return rth_local_spawn_reserved(l, rth__task_next_id(), ops, self, size,
+                                  out);
 }
 
 /* ---- closing ------------------------------------------------------------ */

@@ -136,6 +136,7 @@ void rth__task_run(rth__task_t *t, rth_cx_t *cx) {
   cx->waker.ops = &task_waker_ops;
   cx->waker.data = t;
   cx->task_id = t->id;
+  cx->root = (t->flags & RTH_TASK_ROOT) != 0;
   cx->yielded = 0;
   cx->pinned = 0;
   if (RTH_UNLIKELY(todo == RTH_DO_CANCEL)) {
