@@ -102,6 +102,29 @@ static void push_bytes(In *in, size_t n) {
   memcpy(&v, in->p, sizeof v); \
   in->p += sizeof v
 
+static void push_value(In *in);
+
+/* A few names over the globals. */
+static void push_layer(In *in) {
+  lua_State *L = in->L;
+  uint32_t n = get_u32(&in->p);
+  if (n == 0) {
+    lua_pushglobaltable(L);
+    return;
+  }
+  luaL_checkstack(L, 4, NULL);
+  lua_createtable(L, 0, (int)n);
+  for (; n > 0; n--) {
+    push_value(in);
+    push_value(in);
+    lua_rawset(L, -3);
+  }
+  lua_createtable(L, 0, 1);
+  lua_pushglobaltable(L);
+  lua_setfield(L, -2, "__index");
+  lua_setmetatable(L, -2);
+}
+
 static void push_value(In *in) {
   lua_State *L = in->L;
   switch (*in->p++) {
@@ -140,6 +163,7 @@ static void push_value(In *in) {
       break;
     }
     case RTHL_T_GLOBALS: lua_pushglobaltable(L); break;
+    case RTHL_T_LAYER: push_layer(in); break;
     case RTHL_T_OBJECT: push_object(in, get_u32(&in->p)); break;
     case RTHL_T_CODE: push_instance(in, in->msg->codes[get_u32(&in->p)]); break;
     default: luaL_error(L, "message is broken");

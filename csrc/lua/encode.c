@@ -35,10 +35,10 @@ void rthL_encode_reset(rthL_Mover *m) {
   m->serial++;
 }
 
-/* ---- objects ---------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------ */
 
 int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
-                    const void *detail, int32_t parent) {
+                    int32_t parent) {
   size_t id = m->nobjs;
   rthL_Object *o = m->objs;
   if (id >= m->capobjs) {
@@ -47,7 +47,7 @@ int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
     m->objs = o;
   }
   if (!rthL_map_set(&m->ids, ptr, id)) return RTHL_NOMEM;
-  o[id].detail = detail;
+  o[id].as.entry = NULL;
   o[id].parent = parent;
   o[id].kind = (uint8_t)kind;
   m->nobjs++;
@@ -65,13 +65,28 @@ static void put_object(rthL_Mover *m, uint64_t id) {
   memcpy(p + 1, &n, 4);
 }
 
-static int put_new_object(rthL_Mover *m, int idx, const void *ptr, int kind,
-                          const void *detail, int32_t holder) {
-  put_object(m, m->nobjs);
-  return rthL_add_object(m, idx, ptr, kind, detail, holder);
+/* What is to be said of the object that came last is set by the caller, and
+** only if this answers RTHL_DONE. */
+static rthL_Object *last_object(rthL_Mover *m) {
+  return &m->objs[m->nobjs - 1];
 }
 
-/* ---- values that are bytes -------------------------------------------- */
+static int put_new_object(rthL_Mover *m, int idx, const void *ptr, int kind,
+                          int32_t holder) {
+  put_object(m, m->nobjs);
+  return rthL_add_object(m, idx, ptr, kind, holder);
+}
+
+/* An object by its name, or else of `kind`. */
+static int put_named(rthL_Mover *m, int idx, const void *ptr,
+                     const rthL_Name *name, int kind, int32_t holder) {
+  int err = put_new_object(m, idx, ptr, name != NULL ? RTHL_O_NAME : kind,
+                           holder);
+  if (err == RTHL_DONE && name != NULL) last_object(m)->as.name = name;
+  return err;
+}
+
+/* ---- values that are bytes ---------------------------------------------- */
 
 static void put_tagged(rthL_Mover *m, int tag, const void *v, size_t n) {
   unsigned char *p = rthL_buf_room(&m->main, n + 1);
@@ -108,7 +123,7 @@ static void put_string(rthL_Mover *m, int idx) {
   memcpy(p + head, s, n);
 }
 
-/* ---- functions -------------------------------------------------------- */
+/* ---- functions ---------------------------------------------------------- */
 
 /* The place of a code among those of this message. */
 static int code_slot(rthL_Mover *m, rthL_Entry *e) {
@@ -124,20 +139,32 @@ static int code_slot(rthL_Mover *m, rthL_Entry *e) {
   return RTHL_DONE;
 }
 
+/* The layer of an _ENV that only passes on, pushed; false for other values.
+** The value is at the top. */
+static int push_layer(rthL_Mover *m, const char *name, rthL_Entry *e, int up) {
+  if (rthL_is_env(name) && lua_istable(m->L, -1) &&
+      !rthL_code_writes(e->code, up))
+    return rthL_env_layer(m, lua_gettop(m->L), e, up);
+  lua_pushboolean(m->L, 0);
+  return RTHL_DONE;
+}
+
 /* Whether the function captures nothing but the globals, for good. */
-static int captures_nothing(rthL_Mover *m, int idx, const rthL_Entry *e) {
-  const rthL_Code *c = e->code;
-  int i;
-  if (c->facts.nup > 0 && m->share_env) return 0;
-  for (i = 0; i < c->facts.nup; i++) {
-    int same;
-    if (rthL_code_writes(c, i)) return 0;
-    if (lua_getupvalue(m->L, idx, i + 1) == NULL) return 0;
-    same = lua_topointer(m->L, -1) == m->globals_ptr;
-    lua_pop(m->L, 1);
-    if (!same) return 0;
+static int captures_nothing(rthL_Mover *m, int f, rthL_Entry *e, int *yes) {
+  lua_State *L = m->L;
+  int i, nup = e->code->facts.nup, top = lua_gettop(L), err = RTHL_DONE;
+  *yes = nup == 0 || !m->share_env;
+  for (i = 0; i < nup && *yes; i++) {
+    const char *name = lua_getupvalue(L, f, i + 1);
+    *yes = name != NULL && !rthL_code_writes(e->code, i);
+    if (*yes && lua_topointer(L, -1) != m->globals_ptr) {
+      err = push_layer(m, name, e, i);
+      if (err != RTHL_DONE) return err;
+      *yes = lua_istable(L, -1) && (lua_pushnil(L), !lua_next(L, -2));
+    }
+    lua_settop(L, top);
   }
-  return 1;
+  return err;
 }
 
 /* A function that captures nothing is kept in the state where it arrives, one
@@ -146,15 +173,19 @@ static int captures_nothing(rthL_Mover *m, int idx, const rthL_Entry *e) {
 static int put_lua_function(rthL_Mover *m, int idx, const void *ptr,
                             int32_t holder) {
   rthL_Entry *e;
-  int err = rthL_code_of(m, idx, &e);
+  int yes = 0, err = rthL_code_of(m, idx, &e);
   if (err == RTHL_DONE) err = code_slot(m, e);
+  if (err == RTHL_DONE && (e->single == NULL || e->single == ptr))
+    err = captures_nothing(m, idx, e, &yes);
   if (err != RTHL_DONE) return err;
-  if ((e->single == NULL || e->single == ptr) && captures_nothing(m, idx, e)) {
+  if (yes) {
     e->single = ptr;
     put_tagged(m, RTHL_T_CODE, &e->slot, sizeof e->slot);
     return RTHL_DONE;
   }
-  return put_new_object(m, idx, ptr, RTHL_O_FUNCTION, e, holder);
+  err = put_new_object(m, idx, ptr, RTHL_O_FUNCTION, holder);
+  if (err == RTHL_DONE) last_object(m)->as.entry = e;
+  return err;
 }
 
 static int put_function(rthL_Mover *m, int idx, int32_t holder) {
@@ -174,18 +205,17 @@ static int put_function(rthL_Mover *m, int idx, int32_t holder) {
   }
   name = rthL_name_of(m, ptr);
   if (name != NULL)
-    return put_new_object(m, idx, ptr, RTHL_O_NAME, name, holder);
+    return put_named(m, idx, ptr, name, RTHL_O_NAME, holder);
   if (c == NULL) return put_lua_function(m, idx, ptr, holder);
   lua_pushvalue(m->L, idx);
   return rthL_refuse_value(m, holder);
 }
 
-/* ---- tables and userdata ---------------------------------------------- */
+/* ---- tables and userdata ------------------------------------------------ */
 
 static int put_table(rthL_Mover *m, int idx, int32_t holder) {
   const void *ptr = lua_topointer(m->L, idx);
   const rthL_MapSlot *s;
-  const rthL_Name *name;
   if (ptr == m->globals_ptr) {
     rthL_buf_u8(&m->main, RTHL_T_GLOBALS);
     return RTHL_DONE;
@@ -195,15 +225,14 @@ static int put_table(rthL_Mover *m, int idx, int32_t holder) {
     put_object(m, s->value);
     return RTHL_DONE;
   }
-  name = rthL_name_of(m, ptr);
-  return put_new_object(m, idx, ptr, name ? RTHL_O_NAME : RTHL_O_TABLE, name,
-                        holder);
+  return put_named(m, idx, ptr, rthL_name_of(m, ptr), RTHL_O_TABLE, holder);
 }
 
 static int put_userdata(rthL_Mover *m, int idx, int32_t holder) {
   const void *ptr = lua_topointer(m->L, idx);
   const rthL_MapSlot *s = rthL_map_get(&m->ids, ptr);
   const rthL_MoveOps *ops = rthL_move_ops(m->L, idx);
+  int err;
   void *v;
   if (s != NULL) {
     put_object(m, s->value);
@@ -217,7 +246,9 @@ static int put_userdata(rthL_Mover *m, int idx, int32_t holder) {
   if (v == NULL) return RTHL_NOMEM;
   m->uds = (uint32_t *)v;
   m->uds[m->nuds++] = (uint32_t)m->nobjs;
-  return put_new_object(m, idx, ptr, RTHL_O_USERDATA, ops, holder);
+  err = put_new_object(m, idx, ptr, RTHL_O_USERDATA, holder);
+  if (err == RTHL_DONE) last_object(m)->as.ops = ops;
+  return err;
 }
 
 static int put_value(rthL_Mover *m, int idx, int32_t holder) {
@@ -244,7 +275,7 @@ static int put_value(rthL_Mover *m, int idx, int32_t holder) {
   return RTHL_DONE;
 }
 
-/* ---- what is in the objects ------------------------------------------- */
+/* ---- what is in the objects --------------------------------------------- */
 
 static int put_metatable(rthL_Mover *m, int t, uint32_t id) {
   const void *ptr;
@@ -261,8 +292,8 @@ static int put_metatable(rthL_Mover *m, int t, uint32_t id) {
       const rthL_Name *name = rthL_name_of(m, ptr);
       meta = (uint32_t)m->nobjs;
       err = rthL_add_object(m, lua_gettop(m->L), ptr,
-                            name ? RTHL_O_NAME : RTHL_O_TABLE, name,
-                            (int32_t)id);
+                            name ? RTHL_O_NAME : RTHL_O_TABLE, (int32_t)id);
+      if (err == RTHL_DONE && name != NULL) last_object(m)->as.name = name;
     }
   }
   rthL_buf_u32(&m->metas, id);
@@ -293,21 +324,44 @@ static int put_table_body(rthL_Mover *m, int t, uint32_t id) {
   return m->main.oom ? RTHL_NOMEM : err;
 }
 
+/* The layer at the top: its count, then name and value of each. */
+static int put_layer(rthL_Mover *m, int32_t holder) {
+  lua_State *L = m->L;
+  int layer = lua_gettop(L), err = RTHL_DONE;
+  size_t at = m->main.n + 1;
+  uint32_t n = 0;
+  rthL_buf_u8(&m->main, RTHL_T_LAYER);
+  rthL_buf_u32(&m->main, 0);
+  lua_pushnil(L);
+  while (err == RTHL_DONE && lua_next(L, layer) != 0) {
+    n++;
+    put_string(m, layer + 1);
+    err = put_value(m, layer + 2, holder);
+    lua_settop(L, layer + 1);
+  }
+  if (!m->main.oom) memcpy(m->main.p + at, &n, sizeof n);
+  return err;
+}
+
 /* The first function with a captured variable brings its value, the others
 ** share the cell.  The globals are the other side's, and need no shared cell
-** unless somebody assigns it. */
+** unless somebody assigns it.  The value is at the top. */
 static int put_upvalue(rthL_Mover *m, int f, uint32_t id, int i,
-                       const rthL_Code *c) {
+                       const char *name, rthL_Entry *e) {
   void *cell = lua_upvalueid(m->L, f, i);
+  int value = lua_gettop(m->L), err;
   const rthL_MapSlot *s;
-  if (!m->share_env && lua_topointer(m->L, -1) == m->globals_ptr) {
-    if (rthL_code_writes(c, i - 1)) {
+  if (!m->share_env && lua_topointer(m->L, value) == m->globals_ptr) {
+    if (rthL_code_writes(e->code, i - 1)) {
       m->share_env = 1;
       return RTHL_AGAIN;
     }
     rthL_buf_u8(&m->main, RTHL_T_GLOBALS);
     return RTHL_DONE;
   }
+  err = push_layer(m, name, e, i - 1);
+  if (err != RTHL_DONE) return err;
+  if (lua_istable(m->L, -1)) return put_layer(m, (int32_t)id);
   s = rthL_map_get(&m->ids, cell);
   if (s != NULL) {
     rthL_buf_u8(&m->main, RTHL_T_JOIN);
@@ -317,16 +371,17 @@ static int put_upvalue(rthL_Mover *m, int f, uint32_t id, int i,
   }
   if (!rthL_map_set(&m->ids, cell, (uint64_t)id << 8 | (unsigned)i))
     return RTHL_NOMEM;
-  return put_value(m, lua_gettop(m->L), (int32_t)id);
+  return put_value(m, value, (int32_t)id);
 }
 
-static int put_function_body(rthL_Mover *m, int f, uint32_t id,
-                             const rthL_Entry *e) {
+static int put_function_body(rthL_Mover *m, int f, uint32_t id) {
+  rthL_Entry *e = m->objs[id].as.entry;
   int i, err = RTHL_DONE;
   rthL_buf_u32(&m->create, e->slot);
   for (i = 1; i <= e->code->facts.nup && err == RTHL_DONE; i++) {
-    if (lua_getupvalue(m->L, f, i) == NULL) lua_pushnil(m->L);
-    err = put_upvalue(m, f, id, i, e->code);
+    const char *name = lua_getupvalue(m->L, f, i);
+    if (name == NULL) lua_pushnil(m->L);
+    err = put_upvalue(m, f, id, i, name, e);
     lua_settop(m->L, f);
   }
   return m->main.oom ? RTHL_NOMEM : err;
@@ -337,9 +392,9 @@ static int put_object_body(rthL_Mover *m, uint32_t id, uint32_t *nuds) {
   int err = RTHL_DONE, at = lua_gettop(m->L) + 1;
   rthL_buf_u8(&m->create, o.kind);
   if (o.kind == RTHL_O_NAME) {
-    const rthL_Name *name = (const rthL_Name *)o.detail;
-    rthL_buf_u32(&m->create, name->len);
-    rthL_buf_put(&m->create, m->names.arena.p + name->path, name->len);
+    rthL_buf_u32(&m->create, o.as.name->len);
+    rthL_buf_put(&m->create, m->names.arena.p + o.as.name->path,
+                 o.as.name->len);
     return RTHL_DONE;
   }
   if (o.kind == RTHL_O_USERDATA) {
@@ -350,7 +405,7 @@ static int put_object_body(rthL_Mover *m, uint32_t id, uint32_t *nuds) {
   if (o.kind == RTHL_O_TABLE)
     err = put_table_body(m, at, id);
   else
-    err = put_function_body(m, at, id, (const rthL_Entry *)o.detail);
+    err = put_function_body(m, at, id);
   if (err != RTHL_REFUSED) lua_settop(m->L, at - 1);
   return err;
 }

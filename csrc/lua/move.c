@@ -19,7 +19,7 @@ enum {
   MANY_PENDING = 4096   /* objects: the table for them is replaced */
 };
 
-/* ---- userdata types --------------------------------------------------- */
+/* ---- userdata types ----------------------------------------------------- */
 
 void rthL_set_move_ops(lua_State *L, const rthL_MoveOps *ops) {
   union { const rthL_MoveOps *in; void *out; } u;
@@ -38,7 +38,7 @@ const rthL_MoveOps *rthL_move_ops(lua_State *L, int idx) {
   return (const rthL_MoveOps *)ops;
 }
 
-/* ---- the mover -------------------------------------------------------- */
+/* ---- the mover ---------------------------------------------------------- */
 
 rthL_Mover *rthL_mover(lua_State *L) {
   rthL_Mover *m;
@@ -100,7 +100,7 @@ void rthL_move_seal(lua_State *L) {
   lua_settop(L, ud - 1);
 }
 
-/* ---- one encoding ----------------------------------------------------- */
+/* ---- one encoding ------------------------------------------------------- */
 
 /* What may raise and run finalizers: a bound for the caches, the index of
 ** modules. */
@@ -120,16 +120,17 @@ static void prepare(lua_State *L, rthL_Mover *m, int ud) {
 ** From here on THE RULE holds. */
 static void bind(lua_State *L, rthL_Mover *m, int ud, int first,
                  const char *what, unsigned flags) {
-  lua_settop(L, ud);
+  lua_settop(L, ud + 1);
   lua_getiuservalue(L, ud, RTHL_UV_PENDING);
   lua_getiuservalue(L, ud, RTHL_UV_CLOSURES);
   lua_getiuservalue(L, ud, RTHL_UV_READS);
   lua_pushglobaltable(L);
   m->L = L;
-  m->pending = ud + 1;
-  m->closures = ud + 2;
-  m->reads = ud + 3;
-  m->globals = ud + 4;
+  m->envs = ud + 1;
+  m->pending = ud + 2;
+  m->closures = ud + 3;
+  m->reads = ud + 4;
+  m->globals = ud + 5;
   m->globals_ptr = lua_topointer(L, -1);
   m->first = first;
   m->what = what;
@@ -148,7 +149,7 @@ static int attempt(rthL_Mover *m, int n) {
   return rthL_put_values(m, n);
 }
 
-/* ---- handing over ----------------------------------------------------- */
+/* ---- handing over ------------------------------------------------------- */
 
 /* Copies a section behind the message. */
 static const unsigned char *section(unsigned char **at, const rthL_Buf *b) {
@@ -174,7 +175,7 @@ static void take_objects(rthL_Mover *m, rthL_Message *msg) {
   size_t i;
   for (i = 0; i < m->nuds; i++) {
     uint32_t id = m->uds[i];
-    msg->uds[i].ops = (const rthL_MoveOps *)m->objs[id].detail;
+    msg->uds[i].ops = m->objs[id].as.ops;
     lua_rawgeti(m->L, m->pending, (lua_Integer)id + 1);
     msg->uds[i].object = msg->uds[i].ops->take(m->L, lua_gettop(m->L));
     lua_pop(m->L, 1);
@@ -243,11 +244,12 @@ static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
   m = *mover = rthL_mover(L);
   prepare(L, m, top + 1);
   m->share_env = 0;
+  lua_pushnil(L); /* see env.c */
   do {
     bind(L, m, top + 1, first, what, flags);
     *err = attempt(m, n);
     if (*err == RTHL_REFUSED && !fresh) {
-      lua_settop(L, top + 1);
+      lua_settop(L, top + 2);
       fresh = 1;
       if (rthL_names_make(L, m) != RTHL_DONE)
         luaL_error(L, "not enough memory");
@@ -258,7 +260,7 @@ static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
     msg = finish(m, n);
     if (msg == NULL) *err = RTHL_NOMEM;
   }
-  lua_settop(L, top + 5); /* the tables of bind */
+  lua_settop(L, top + 6); /* the tables of bind */
   rthL_encode_clear(m);
   lua_settop(L, top);
   return msg;

@@ -6,6 +6,7 @@
 **   decode.c     bytes -> values
 **   code.c       Lua functions: dumped and judged once
 **   names.c      what travels as module and keys
+**   env.c        an _ENV that only passes on to the globals
 **   sendcheck.c  refusals 1 to 4 of the contract
 **   refuse.c     their wording, and the path to a value
 **
@@ -37,7 +38,7 @@ enum {
   RTHL_NOMEM = 3
 };
 
-/* ---- code ------------------------------------------------------------- */
+/* ---- code --------------------------------------------------------------- */
 
 /* A dumped function.  Shared by messages and caches of any state; changed by
 ** none after it was made. */
@@ -72,7 +73,7 @@ typedef struct rthL_Entry {
   const void *single;       /* and the closure that stands for it there */
 } rthL_Entry;
 
-/* ---- names ------------------------------------------------------------ */
+/* ---- names -------------------------------------------------------------- */
 
 typedef struct rthL_Name {
   const void *ptr;
@@ -89,7 +90,7 @@ typedef struct rthL_Names {
   int stale; /* modules came since it was made */
 } rthL_Names;
 
-/* ---- the mover -------------------------------------------------------- */
+/* ---- the mover ---------------------------------------------------------- */
 
 enum { /* user values of the mover */
   RTHL_UV_PENDING = 1, /* objects of the message being made, by number */
@@ -111,8 +112,11 @@ enum { /* kinds of objects */
 };
 
 typedef struct rthL_Object {
-  const void *detail; /* FUNCTION: its entry; NAME: its rthL_Name;
-                         USERDATA: its rthL_MoveOps */
+  union {
+    rthL_Entry *entry;       /* FUNCTION */
+    const rthL_Name *name;   /* NAME */
+    const rthL_MoveOps *ops; /* USERDATA */
+  } as;
   int32_t parent;     /* number of the object that holds it; < 0: it is root
                          value -1 - parent */
   uint8_t kind;
@@ -120,7 +124,7 @@ typedef struct rthL_Object {
 
 typedef struct rthL_Mover {
   lua_State *L;  /* these four: of the encoding that goes on */
-  int pending, closures, reads, globals; /* stack indices */
+  int pending, closures, reads, globals, envs; /* stack indices */
   const void *globals_ptr;
   unsigned flags;        /* RTHL_COPY_CAPTURES … */
   const char *what;      /* of root values; NULL: a call */
@@ -155,7 +159,7 @@ const rthL_MoveOps *rthL_move_ops(lua_State *L, int idx);
 /* Pushes the mover's userdata; raises where there is none. */
 rthL_Mover *rthL_mover(lua_State *L);
 
-/* ---- code.c ----------------------------------------------------------- */
+/* ---- code.c ------------------------------------------------------------- */
 
 /* The entry of the Lua function at `idx`. */
 int rthL_code_of(rthL_Mover *m, int idx, rthL_Entry **out);
@@ -167,7 +171,7 @@ void rthL_code_flush(lua_State *L, rthL_Mover *m, int ud);
 void rthL_code_free(rthL_Mover *m);
 void rthL_code_selftest(lua_State *L);
 
-/* ---- names.c ---------------------------------------------------------- */
+/* ---- names.c ------------------------------------------------------------ */
 
 /* NULL: it does not travel by name.  Only while !m->names.stale. */
 const rthL_Name *rthL_name_of(const rthL_Mover *m, const void *ptr);
@@ -182,22 +186,34 @@ void rthL_names_seal(lua_State *L, int ud);
 /* Whether the global `name` with the value at top is one of the script's. */
 int rthL_names_foreign(rthL_Mover *m, int name);
 
-/* ---- encode.c --------------------------------------------------------- */
+/* ---- encode.c ----------------------------------------------------------- */
 
 int rthL_put_values(rthL_Mover *m, int n);
 /* Forgets what a try has written. */
 void rthL_encode_reset(rthL_Mover *m);
 /* Lets go of the objects of a finished encoding. */
 void rthL_encode_clear(rthL_Mover *m);
-/* The number of the object at `idx` that holds no number yet. */
+/* Gives the object at `idx` the next number. */
 int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
-                    const void *detail, int32_t parent);
+                    int32_t parent);
 
-/* ---- sendcheck.c ------------------------------------------------------ */
+/* ---- env.c -------------------------------------------------------------- */
+
+/* For the table at `t`, in the upvalue `up` (from 0) with the name _ENV of a
+** function with entry e.  Pushes a table of what it answers otherwise than
+** the globals; or false: it is a captured table as any other.  Pushes nothing
+** for other answers than RTHL_DONE.  May run the script's code. */
+int rthL_env_layer(rthL_Mover *m, int t, rthL_Entry *e, int up);
+
+static inline int rthL_is_env(const char *upvalue) {
+  return upvalue != NULL && upvalue[0] == '_' && strcmp(upvalue, "_ENV") == 0;
+}
+
+/* ---- sendcheck.c -------------------------------------------------------- */
 
 int rthL_check_call(rthL_Mover *m, int n);
 
-/* ---- refuse.c --------------------------------------------------------- */
+/* ---- refuse.c ----------------------------------------------------------- */
 
 /* `cannot move …: reason` for the value at the top of the stack, which object
 ** or root value `holder` holds.  Answers RTHL_REFUSED. */
@@ -212,7 +228,7 @@ int rthL_refuse_function(rthL_Mover *m, int32_t holder, const char *fmt, ...)
 #endif
     ;
 
-/* ---- messages --------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 typedef struct rthL_Ud {
   const rthL_MoveOps *ops;
@@ -238,6 +254,7 @@ enum { /* tags in main */
   RTHL_T_OBJECT,   /* number */
   RTHL_T_CODE,     /* slot: the state's own instance of that code */
   RTHL_T_CFUNCTION,
+  RTHL_T_LAYER,    /* count; then name and value of each: over the globals */
   RTHL_T_JOIN      /* (of an upvalue) number, index: shares that cell */
 };
 

@@ -21,29 +21,60 @@ typedef struct Finding {
   int rule;
 } Finding;
 
-/* Rule 2 or 3, or 0, for a store into the upvalue at the top. */
-static int judge_store(rthL_Mover *m, const rthL_Fact *f) {
-  if (lua_topointer(m->L, -1) == m->globals_ptr)
-    return f->deep < 2 && !(m->flags & RTHL_HOOK) ? 3 : 0;
-  if (m->flags & RTHL_COPY_CAPTURES) return 0;
-  return lua_istable(m->L, -1) ? 2 : 0;
+/* An upvalue that is looked at. */
+typedef struct Up {
+  int number;  /* -1: none */
+  int globals; /* it is the globals, or an _ENV that only passes on to them */
+  int layer;   /* stack index of what such an _ENV answers otherwise; 0 */
+  int table;   /* it is a table */
+} Up;
+
+/* Pushes upvalue `number` and what must be known of it. */
+static int look_at(rthL_Mover *m, int f, rthL_Entry *e, int number, Up *up) {
+  lua_State *L = m->L;
+  const char *name = lua_getupvalue(L, f, number + 1);
+  int err = RTHL_DONE;
+  if (name == NULL) lua_pushnil(L);
+  up->number = number;
+  up->layer = 0;
+  up->table = lua_istable(L, -1);
+  up->globals = lua_topointer(L, -1) == m->globals_ptr;
+  if (up->table && !up->globals && rthL_is_env(name) &&
+      !rthL_code_writes(e->code, number)) {
+    err = rthL_env_layer(m, lua_gettop(L), e, number);
+    if (err == RTHL_DONE && lua_istable(L, -1)) {
+      up->globals = 1;
+      up->layer = lua_gettop(L);
+    }
+  }
+  return err;
 }
 
-/* Rule 4, or 0, for a read of fact number i from the upvalue at the top. */
-static int judge_read(rthL_Mover *m, const rthL_Entry *e, size_t i) {
+static int judge_store(const rthL_Mover *m, const rthL_Fact *f, const Up *up) {
+  if (up->globals) return f->deep < 2 && !(m->flags & RTHL_HOOK) ? 3 : 0;
+  return up->table && !(m->flags & RTHL_COPY_CAPTURES) ? 2 : 0;
+}
+
+/* Rule 4, or 0, for a read of fact number i. */
+static int judge_read(rthL_Mover *m, const rthL_Entry *e, size_t i,
+                      const Up *up) {
   lua_State *L = m->L;
-  int r = 0;
-  if ((m->flags & RTHL_HOOK) ||
-      lua_topointer(L, -1) != m->globals_ptr)
-    return 0;
+  int r = 0, top = lua_gettop(L);
+  if ((m->flags & RTHL_HOOK) || !up->globals) return 0;
   lua_rawgeti(L, m->reads, e->names + (lua_Integer)i);
   lua_pushvalue(L, -1);
-  if (lua_rawget(L, m->globals) != LUA_TNIL) {
-    const void *ptr = lua_topointer(L, -1);
-    if (ptr == NULL || ptr != e->std[i])
-      r = rthL_names_foreign(m, lua_gettop(L) - 1) ? 4 : 0;
+  if (up->layer != 0 && lua_rawget(L, up->layer) != LUA_TNIL) {
+    r = rthL_name_of(m, lua_topointer(L, -1)) != NULL ? 0 : 4;
+  } else {
+    lua_settop(L, top + 1);
+    lua_pushvalue(L, -1);
+    if (lua_rawget(L, m->globals) != LUA_TNIL) {
+      const void *ptr = lua_topointer(L, -1);
+      if (ptr == NULL || ptr != e->std[i])
+        r = rthL_names_foreign(m, top + 1) ? 4 : 0;
+    }
   }
-  lua_pop(L, 2);
+  lua_settop(L, top);
   return r;
 }
 
@@ -51,28 +82,26 @@ static int judge_read(rthL_Mover *m, const rthL_Entry *e, size_t i) {
 static int find(rthL_Mover *m, int f, rthL_Entry *e, Finding *found) {
   const rthL_Facts *facts = &e->code->facts;
   size_t i;
-  int up = -1, top = lua_gettop(m->L);
+  int top = lua_gettop(m->L), err;
+  Up up = {-1, 0, 0, 0};
   found->rule = 0;
   for (i = 0; i < facts->n; i++) {
     const rthL_Fact *x = &facts->v[i];
-    int rule;
+    int rule = 0;
     if (found->rule != 0 && x->line >= found->fact->line) continue;
-    if (x->kind == RTHL_READS && e->names == 0) {
-      if (m->flags & RTHL_HOOK) continue;
-      lua_settop(m->L, top);
+    if (x->kind == RTHL_READS && e->names == 0 && !(m->flags & RTHL_HOOK))
       return rthL_code_names(m, e);
-    }
-    if (up != x->up) {
+    if (up.number != x->up) {
       lua_settop(m->L, top);
-      up = x->up;
-      if (lua_getupvalue(m->L, f, up + 1) == NULL) lua_pushnil(m->L);
+      err = look_at(m, f, e, x->up, &up);
+      if (err != RTHL_DONE) return err;
     }
     if (x->kind == RTHL_ASSIGNS)
       rule = m->flags & RTHL_COPY_CAPTURES ? 0 : 1;
     else if (x->kind == RTHL_STORES)
-      rule = judge_store(m, x);
+      rule = judge_store(m, x, &up);
     else
-      rule = judge_read(m, e, i);
+      rule = judge_read(m, e, i, &up);
     if (rule != 0) {
       found->rule = rule;
       found->fact = x;
@@ -128,8 +157,7 @@ static int note_captured(rthL_Mover *m, int f, int32_t node,
     if (lua_isfunction(m->L, -1) && !lua_iscfunction(m->L, -1)) {
       const void *ptr = lua_topointer(m->L, -1);
       if (rthL_map_get(&m->ids, ptr) == NULL)
-        err = rthL_add_object(m, lua_gettop(m->L), ptr, RTHL_O_FUNCTION, NULL,
-                              node);
+        err = rthL_add_object(m, lua_gettop(m->L), ptr, RTHL_O_FUNCTION, node);
     }
     lua_pop(m->L, 1);
   }

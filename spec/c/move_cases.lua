@@ -630,6 +630,56 @@ test "3: a global is assigned" (function()
   refused("it assigns the global 'print' (", move, function() print = nil end)
 end)
 
+-- As a test framework's: empty, all it has comes from elsewhere.
+local function proxy(own)
+  return setmetatable({}, {
+    __index = function(_, k)
+      if own[k] ~= nil then return own[k] end
+      return _G[k]
+    end,
+    __newindex = function(_, k, v) own[k] = v end,
+    keep = { coroutine.create(print) }, -- it may not be moved
+  })
+end
+
+test "an _ENV that only passes on to the globals stands for them" (function()
+  local own = {}
+  local env = proxy(own)
+  local function f(src) return load(src, "=env", "t", env) end
+  eq(move(f "return type(print) .. type(unknown)"), "functionnil")
+  local a = 1
+  local g = load("local a = ... return function() return a, type(print) end",
+    "=env", "t", env)(a)
+  for _ = 1, 3 do
+    eq(table.concat({ move(g) }, " "), "1 function")
+    eq(table.concat({ move(function(t) return t.g() end, { g = g }) }, " "),
+      "1 function")
+  end
+  refused("<env:0>: it assigns the global 'x' (env:1)", move, f "x = 1")
+  helper = 1
+  refused("<env:0>: it uses the global 'helper', which", move, f "return helper")
+  helper = nil
+  eq(move(f "return helper"), nil)
+  own.helper = function() end
+  refused("<env:0>: it uses the global 'helper', which", move, f "return helper")
+  own.helper = nil
+  eq(move(f "return helper"), nil)
+end)
+
+test "what such an _ENV gives from modules comes from them there" (function()
+  local m = install "mod"
+  local f = load("return call(), call(), type(print)", "=env", "t",
+    proxy { call = m.call })
+  eq(table.concat({ move(f) }, " "), "1 2 function")
+  eq(table.concat({ move(f) }, " "), "3 4 function")
+end)
+
+test "an _ENV that raises when asked is a captured table" (function()
+  local env = setmetatable({}, { __index = function(_, k) error(k) end })
+  refused("move_cases.lua:" .. line() - 1 .. ": x", move,
+    load("return x", "=env", "t", env))
+end)
+
 test "1: _ENV itself is assigned" (function()
   refused("assigns the captured local '_ENV'", move, function() _ENV = {} end)
   eq(move_with("copy", function()

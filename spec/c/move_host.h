@@ -6,6 +6,7 @@
 **   move(f, ...)           runs f there, as a spawned task would be; its
 **                          results come back, an error is raised
 **   move_with(flags, f, …) the same; "copy", "hook" among the flags
+**   judge(f, ...)          only what a spawn would check
 **   send(...)              values there and back again
 **   there(code)            runs source code there
 **   thing(kind)            userdata: "shared", "moved", "foreign", "runtime"
@@ -31,7 +32,7 @@
 
 static lua_State *here, *there;
 
-/* ---- memory that is counted and can fail ------------------------------ */
+/* ---- memory that is counted and can fail -------------------------------- */
 
 static long host_live, host_fail = -1; /* -1: never */
 
@@ -74,7 +75,7 @@ static int host_fail_after(lua_State *L) {
   return 0;
 }
 
-/* ---- userdata that travel --------------------------------------------- */
+/* ---- userdata that travel ----------------------------------------------- */
 
 typedef struct Thing {
   int refs;
@@ -171,7 +172,7 @@ static int host_count(lua_State *L) {
   return 1;
 }
 
-/* ---- there and back --------------------------------------------------- */
+/* ---- there and back ----------------------------------------------------- */
 
 static int decode_message(lua_State *L) {
   rthL_Message *m = (rthL_Message *)lua_touserdata(L, 1);
@@ -246,6 +247,11 @@ static int host_move_with(lua_State *L) {
   return run_there(L, rthL_encode_call(L, 2, lua_gettop(L) - 2, flags), 1);
 }
 
+static int host_judge(lua_State *L) {
+  rthL_message_free(rthL_encode_call(L, 1, lua_gettop(L) - 1, 0));
+  return 0;
+}
+
 static int host_send(lua_State *L) {
   return run_there(L, rthL_encode_values(L, 1, lua_gettop(L), "value"), 0);
 }
@@ -274,7 +280,7 @@ static int host_seal(lua_State *L) {
   return 0;
 }
 
-/* ---- states ----------------------------------------------------------- */
+/* ---- states ------------------------------------------------------------- */
 
 static lua_State *host_state(void) {
   lua_State *L = lua_newstate(lua_memory, NULL);
@@ -290,7 +296,8 @@ static lua_State *host_state(void) {
 
 static void host_open(void) {
   static const luaL_Reg functions[] = {
-    {"move", host_move}, {"move_with", host_move_with}, {"send", host_send},
+    {"move", host_move}, {"move_with", host_move_with},
+    {"judge", host_judge}, {"send", host_send},
     {"there", host_there}, {"thing", host_thing}, {"held", host_held},
     {"things", host_count}, {"size", host_size}, {"seal", host_seal},
     {"fail_after", host_fail_after}, {NULL, NULL}
