@@ -352,6 +352,8 @@ RTH_MUSTUSE int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
 ** spawner runs itself and the core never sees: counts it and answers its id.
 ** 0: l takes no more tasks.  Thread: owner. */
 uint64_t rth_local_reserve(rth_local_t *l);
+/* An id that no other task has.  Thread: any. */
+uint64_t rth_task_new_id(void);
 RTH_MUSTUSE int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
                                          const rth_future_ops_t *ops,
                                          const void *self, size_t size,

@@ -19,11 +19,11 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   return op->type->finish(L, rthL_here(L), op);
 }
 
-static int suspend(lua_State *L, rthL_Fiber *f, rthL_Op *op) {
+static int suspend(lua_State *L, rthL_Fiber *f, rthL_Op *op, lua_KFunction k) {
   f->op = op;
-  if (L == f->co) return lua_yieldk(L, 0, (lua_KContext)op, resumed);
+  if (L == f->co) return lua_yieldk(L, 0, (lua_KContext)op, k);
   lua_pushlightuserdata(L, RTHL_SUSPEND);
-  return lua_yieldk(L, 1, (lua_KContext)op, resumed);
+  return lua_yieldk(L, 1, (lua_KContext)op, k);
 }
 
 /* NULL where this code may suspend the fiber, else why not. */
@@ -156,7 +156,7 @@ int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h) {
     (void)rth_budget(cx);
     return op->type->finish(L, S, op);
   }
-  return suspend(L, S->cur, op);
+  return suspend(L, S->cur, op, resumed);
 }
 
 /* ---- yield_now ---------------------------------------------------------- */
@@ -175,14 +175,6 @@ static rth_poll_t yield_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   return RTH_PENDING;
 }
 
-/* In a task the first poll is the suspension itself. */
-static rth_poll_t yielded_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
-  (void)S;
-  (void)op;
-  (void)cx;
-  return RTH_READY;
-}
-
 static int no_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   (void)S;
   (void)op;
@@ -197,18 +189,28 @@ static int no_values(lua_State *L, rthL_State *S, rthL_Op *op) {
   return 0;
 }
 
+static int yielded(lua_State *L, int status, lua_KContext ctx) {
+  (void)L;
+  (void)status;
+  (void)ctx;
+  return 0;
+}
+
 int rthL_yield_now(lua_State *L) {
   static const rthL_OpType plain = {yield_poll, no_cancel, no_values};
-  static const rthL_OpType yielded = {yielded_poll, no_cancel, no_values};
-  static rthL_Op op = {&yielded};
+  /* In a task the suspension is the first poll, and the second is ready. */
+  static const rthL_OpType ready = {NULL, no_cancel, no_values};
+  static rthL_Op op = {&ready};
   rthL_State *S = rthL_here(L);
+  rthL_Fiber *f = S->cur;
+  const char *why;
   rth_handle_t *h;
   YieldOp y;
-  if (S->cur != NULL) {
-    const char *why = refusal(L, S);
+  if (f != NULL) {
+    why = refusal(L, S);
     if (why != NULL) return luaL_error(L, "%s", why);
     rth_yield(S->cx);
-    return suspend(L, S->cur, &op);
+    return suspend(L, f, &op, yielded);
   }
   h = rthL_current(S);
   if (h == NULL) return 0;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lua/enter.h"
+#include "lua/join.h"
 
 enum { POOL_MAX = 1024 };
 
@@ -99,7 +100,9 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   rth_cx_t *outer = S->cx;
   int nargs = 0, status;
   if (f->op != NULL) {
-    if (f->op->type->poll(S, f->op, cx) == RTH_PENDING) return RTHL_WAITS;
+    const rthL_OpType *type = f->op->type;
+    if (type->poll != NULL && type->poll(S, f->op, cx) == RTH_PENDING)
+      return RTHL_WAITS;
     f->op = NULL;
   } else if (!f->started) {
     f->started = 1;
@@ -114,6 +117,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->cur = cur;
   S->running = running;
   S->from = from;
+  if (S->fresh != NULL && cur == NULL) rthL_local_flush(S);
   if (status == LUA_YIELD)
     return f->op != NULL ? RTHL_WAITS : stray_yield(S, co, *n);
   *n = lua_gettop(co) - f->base;

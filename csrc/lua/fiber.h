@@ -14,7 +14,8 @@ typedef struct rthL_Op rthL_Op;
 
 typedef struct rthL_OpType {
   /* Answers READY when the waiting is over, however it ended; PENDING once
-  ** the waker of cx is registered.  May not raise; runs no Lua but fibers. */
+  ** the waker of cx is registered.  May not raise; runs no Lua but fibers.
+  ** NULL, for one that never goes through rthL_await: it is ready. */
   rth_poll_t (*poll)(rthL_State *S, rthL_Op *op, rth_cx_t *cx);
   /* Nobody waits any more: deregisters.  Once, in place of finish; also for
   ** an operation that was never polled.  Answers 1 where what it had to close

@@ -236,7 +236,8 @@ static int handle_runtime_flavor(lua_State *L) {
 }
 
 static int handle_metrics(lua_State *L) {
-  return rthL_metrics(L, rthL_checkhandle(L, rthL_here(L), 1));
+  rthL_State *S = rthL_here(L);
+  return rthL_metrics(L, S, rthL_checkhandle(L, S, 1));
 }
 
 static int handle_tostring(lua_State *L) {

@@ -22,7 +22,7 @@ int rthL_spawn_kind(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
 int rthL_spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int opts);
 
 /* Pushes the table of metrics. */
-int rthL_metrics(lua_State *L, rth_handle_t *h);
+int rthL_metrics(lua_State *L, rthL_State *S, rth_handle_t *h);
 
 /* Sets free functions and Handle in the module table on top. */
 void rthL_open_handle(lua_State *L, rthL_State *S);

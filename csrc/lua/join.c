@@ -86,7 +86,7 @@ static rth_poll_t ask_core(rthL_Join *j, const rth_waker_t *w) {
 static int may_run_here(rthL_State *S, rthL_Join *j) {
   rthL_Task *t = (rthL_Task *)j;
   return j->local && !t->fiber.started && t->local == S->cx->local &&
-         S->depth < 8 && !rth_join_is_aborted(j->core);
+         S->depth < 8 && (j->fresh || !rth_join_is_aborted(j->core));
 }
 
 static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
@@ -290,7 +290,9 @@ static int join_join(lua_State *L) { return wait_for(L, 1); }
 
 static int join_abort(lua_State *L) {
   rthL_Join *j = check(L, rthL_here(L));
-  if (j->core != NULL) rth_join_abort(j->core);
+  if (j->fresh)
+    rthL_local_forget(rthL_here(L), (rthL_Task *)j);
+  else if (j->core != NULL) rth_join_abort(j->core);
   return 0;
 }
 
@@ -387,6 +389,7 @@ static int join_abort_handle(lua_State *L) {
   rthL_Join *j = check(L, S);
   Abort *a = rthL_new(L, S, RTHL_ABORT, sizeof *a, 0);
   a->id = j->id;
+  if (j->fresh) rthL_local_flush(S);
   if (j->core != NULL) a->core = rth_join_abort_handle(j->core);
   return 1;
 }

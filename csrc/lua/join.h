@@ -27,19 +27,24 @@ typedef struct rthL_Join {
   void *out;         /* RAW: a message or a failure, by `how` */
   int n;             /* VALUES: how many */
   uint8_t state, how, local, named;
-  uint8_t held; /* local, suspended: see rthL_Task */
+  uint8_t held, fresh; /* local: see rthL_Task */
 } rthL_Join;
 
 /* A task of this Lua state and its JoinHandle in one.  The coroutine has the
 ** userdata at the bottom of its stack, so it lives as long as the task.  A
 ** stack's bottom cannot be reached while it is suspended or failed: so once
 ** it suspends, the table of coroutines has the userdata in its place, and
-** user value 1 the coroutine (`held`). */
+** user value 1 the coroutine (`held`).
+** A task that a fiber spawns is `fresh` until that fiber suspends: the core
+** has not heard of it, and never will if it is awaited, and ends, before. */
 typedef struct rthL_Task {
   rthL_Join join;
   rthL_Fiber fiber;
   rth_local_t *local; /* the executor; its data is the rthL_State */
-  struct rthL_Task **self; /* the core's pointer to us; NULL in there: ended */
+  union {
+    struct rthL_Task **self; /* the core's pointer to us; NULL there: ended */
+    struct rthL_Task *next;  /* fresh; join.out is its rthL_Task ** */
+  } u;
 } rthL_Task;
 
 /* Pushes a JoinHandle without a core.  The name is at index `name`; 0: none.
@@ -57,6 +62,11 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
 ** JoinHandle. */
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                      int name);
+/* Gives the core all fresh tasks, or this one.  Never raises. */
+void rthL_local_flush(rthL_State *S);
+void rthL_local_give(rthL_State *S, rthL_Task *t);
+/* Cancels a fresh task. */
+void rthL_local_forget(rthL_State *S, rthL_Task *t);
 /* Runs a task that was not started yet right here, in the await of another
 ** one of its executor: its JoinHandle is at index 1 of the running coroutine.
 ** READY: it ended. */

@@ -3,11 +3,12 @@
 ** WHY      such a task must cost little more than a plain coroutine.  So the
 **          task and its JoinHandle are one userdata without a finalizer; the
 **          core's task is a pointer to it.  A task that is awaited before it
-**          was started runs in the await.  Only a failure gets an object with
+**          was started runs in the await; the core does not even hear of it
+**          unless its spawner suspends first.  Only a failure gets an object with
 **          a finalizer, the watch, so that one nobody looks at is reported.
 ** THREADS  the one that runs the Lua state.
 ** OWNS     the core's JoinHandle until the task ends, then (failed) the watch.
-** INVARIANT  *t->self == t while the core may poll t; NULL afterwards.
+** INVARIANT  *t->u.self == t while the core may poll t; NULL afterwards.
 */
 #include <string.h>
 
@@ -18,6 +19,27 @@
 typedef struct Watch {
   rth_join_t *core; /* with the failure as output; NULL: seen */
 } Watch;
+
+/* ---- tasks that the core has not got ---------------------------------------- */
+
+static void fresh_link(rthL_State *S, rthL_Task *t) {
+  t->join.fresh = 1;
+  t->join.out = S->fresh_last;
+  t->u.next = NULL;
+  *S->fresh_last = t;
+  S->fresh_last = &t->u.next;
+}
+
+static void fresh_unlink(rthL_State *S, rthL_Task *t) {
+  rthL_Task **from = t->join.out;
+  t->join.fresh = 0;
+  t->join.out = NULL;
+  *from = t->u.next;
+  if (t->u.next != NULL)
+    t->u.next->join.out = from;
+  else
+    S->fresh_last = from;
+}
 
 /* ---- holding the userdata while it is suspended ------------------------- */
 
@@ -49,9 +71,11 @@ static void ended(rthL_State *S, rthL_Task *t) {
   rth_join_t *core = t->join.core;
   t->join.core = NULL;
   if (t->join.held) let_go(S, t);
-  if (t->self != NULL) *t->self = NULL;
   rthL_fiber_release(S, &t->fiber);
-  if (core != NULL) rth_join_free(core);
+  if (core != NULL) {
+    *t->u.self = NULL;
+    rth_join_free(core);
+  }
   rthL_join_wake(&t->join);
 }
 
@@ -93,6 +117,7 @@ static int keep_failure(lua_State *L, End *e) {
   lua_setiuservalue(L, -2, 1);
   w->core = t->join.core;
   t->join.core = NULL;
+  *t->u.self = NULL;
   lua_setiuservalue(L, 2, 1);
   return 0;
 }
@@ -199,9 +224,11 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
   /* Where it suspends, its operation wakes the task that awaits it; that does
   ** no harm: the core has it in its queue and polls it under its own waker. */
   mine.task_id = t->join.id;
+  if (t->join.fresh) fresh_unlink(S, t);
   S->depth++;
   r = step(S, t, &mine, 1, 1, &out);
   S->depth--;
+  if (r == RTH_PENDING && t->join.core == NULL) rthL_local_give(S, t);
   return r;
 }
 
@@ -246,7 +273,7 @@ static rth_poll_t local_cancel(void *self, rth_cx_t *cx, void **out) {
 /* Never polled: the runtime is shut down. */
 static void local_drop(void *self) {
   rthL_Task *t = *(rthL_Task **)self;
-  if (t == NULL) return;
+  if (t == NULL || t->fiber.started) return; /* its giver closes it */
   t->join.state = RTHL_J_CANCELLED;
   ended(rth_local_data(t->local), t);
 }
@@ -255,25 +282,74 @@ static void local_drop_out(void *out, rth_poll_t how) {
   if (how == RTH_FAILED) rthL_failure_free(out);
 }
 
+static const rth_future_ops_t local_ops = {local_poll, local_cancel,
+                                           local_drop, local_drop_out};
+
+/* The core did not take t. */
+static void not_taken(rthL_State *S, rthL_Task *t) {
+  End e;
+  void *out;
+  if (t->join.state != RTHL_J_PENDING) return; /* dropped already */
+  if (!t->fiber.started) {
+    t->join.state = RTHL_J_CANCELLED;
+    ended(S, t);
+    return;
+  }
+  e.S = S;
+  e.t = t;
+  e.here = 1; /* nobody but the JoinHandle gets to know of an error */
+  e.cx = S->cx;
+  (void)end_failed(&e, close_fiber, &out);
+}
+
+/* It is not fresh, and has no core yet. */
+void rthL_local_give(rthL_State *S, rthL_Task *t) {
+  rth_join_t *core = NULL;
+  int rc = rth_local_spawn_reserved(t->local, t->join.id, &local_ops, &t,
+                                    sizeof t, &core);
+  if (rc == RTH_OK && !rth_join_is_finished(core)) {
+    t->join.core = core;
+    t->u.self = rth_join_self(core);
+    return;
+  }
+  if (core != NULL) rth_join_free(core);
+  not_taken(S, t);
+}
+
+void rthL_local_flush(rthL_State *S) {
+  while (S->fresh != NULL) {
+    rthL_Task *t = S->fresh;
+    fresh_unlink(S, t);
+    rthL_local_give(S, t);
+  }
+}
+
+void rthL_local_forget(rthL_State *S, rthL_Task *t) {
+  fresh_unlink(S, t);
+  not_taken(S, t);
+}
+
 /* ---- spawn_local -------------------------------------------------------- */
 
 /* In a state of a runtime every task runs on the executor of its thread. */
 static rth_local_t *executor_for(lua_State *L, rthL_State *S,
                                  rth_handle_t *h) {
   if (S->executor != NULL) return S->executor;
+  if (S->cur != NULL && S->cx->handle == h) return S->cx->local;
   return rthL_executor_open(L, S, h)->local;
 }
 
 static rthL_Task *task_new(lua_State *L, rthL_State *S, rth_handle_t *h,
                            int name) {
+  rth_local_t *local = executor_for(L, S, h);
   rthL_Task *t = rthL_new(L, S, RTHL_LOCAL, sizeof *t, name != 0 ? 2 : 1);
+  t->local = local;
   t->join.local = 1;
   if (name != 0) {
     t->join.named = 1;
     lua_pushvalue(L, name);
     lua_setiuservalue(L, -2, 2);
   }
-  t->local = executor_for(L, S, h);
   return t;
 }
 
@@ -281,43 +357,37 @@ static rthL_Task *task_new(lua_State *L, rthL_State *S, rth_handle_t *h,
 ** to `last`. */
 static void load(lua_State *L, rthL_State *S, rthL_Task *t, int f, int last) {
   rthL_Fiber *fiber = &t->fiber;
-  int i;
+  int i, n = last - f + 2;
+  if (n > LUA_MINSTACK / 2) luaL_checkstack(L, n + 4, "too many arguments");
   rthL_fiber_open(L, S, fiber);
-  if (!lua_checkstack(fiber->co, last - f + 4)) {
+  if (!lua_checkstack(fiber->co, n + 2)) {
     rthL_fiber_release(S, fiber);
     luaL_error(L, "too many arguments");
   }
   fiber->base = 1;
   lua_pushvalue(L, -1);
   for (i = f; i <= last; i++) lua_pushvalue(L, i);
-  lua_xmove(L, fiber->co, last - f + 2);
+  lua_xmove(L, fiber->co, n);
 }
 
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                      int name) {
-  static const rth_future_ops_t ops = {local_poll, local_cancel, local_drop,
-                                       local_drop_out};
-  int last = lua_gettop(L), rc;
-  rth_join_t *core = NULL;
+  int last = lua_gettop(L);
   rthL_Task *t;
   luaL_checktype(L, f, LUA_TFUNCTION);
-  luaL_checkstack(L, last - f + LUA_MINSTACK, "too many arguments");
   t = task_new(L, S, h, name);
   load(L, S, t, f, last);
   if (S->executor != NULL && rth_handle_id(h) != rth_handle_id(S->home))
     rthL_enter_under(L, S, &t->fiber, h);
-  rc = rth_local_spawn(t->local, &ops, &t, sizeof t, &core);
-  if (rc != RTH_OK) {
-    rthL_fiber_release(S, &t->fiber);
-    return rthL_raise(L, rc);
+  t->join.id = rth_local_reserve(t->local);
+  if (t->join.id == 0) { /* shut down */
+    t->join.id = rth_task_new_id();
+    not_taken(S, t);
+  } else if (S->cur != NULL && !S->cur->closing && t->local == S->cx->local) {
+    fresh_link(S, t);
+  } else {
+    rthL_local_give(S, t);
   }
-  t->join.id = rth_join_id(core);
-  if (t->join.state != RTHL_J_PENDING) { /* refused: shut down */
-    rth_join_free(core);
-    return 1;
-  }
-  t->join.core = core;
-  t->self = rth_join_self(core);
   return 1;
 }
 

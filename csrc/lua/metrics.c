@@ -3,6 +3,7 @@
 ** THREADS  any that runs a Lua state; the numbers are of one moment each.
 */
 #include "lua/handle.h"
+#include "lua/join.h"
 #include "lua/thread.h"
 
 static void set(lua_State *L, const char *key, uint64_t n) {
@@ -26,9 +27,10 @@ static void push_worker(lua_State *L, rth_handle_t *h, unsigned i) {
       i < sh->nworkers ? rth_counter_get(&sh->memory[i]) : 0);
 }
 
-int rthL_metrics(lua_State *L, rth_handle_t *h) {
+int rthL_metrics(lua_State *L, rthL_State *S, rth_handle_t *h) {
   unsigned i, n = rth_handle_num_workers(h);
   rth_metrics_t m;
+  rthL_local_flush(S); /* they are alive, too */
   rth_handle_metrics(h, &m);
   lua_createtable(L, 0, 8);
   set(L, "num_workers", m.num_workers);

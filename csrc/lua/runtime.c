@@ -31,10 +31,12 @@ static rth_handle_t *check_handle(lua_State *L) {
 
 int rthL_runtime_new(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  Runtime *r = rthL_new(L, S, RTHL_RUNTIME, sizeof *r, 0);
+  Runtime *r;
   rth_options_t o;
   int rc;
-  rthL_executors_sweep(S);
+  if (lua_gettop(L) == 0) lua_pushnil(L); /* no options */
+  r = rthL_new(L, S, RTHL_RUNTIME, sizeof *r, 0);
+  rthL_executors_sweep(L, S);
   rthL_options(L, 1, &o, &r->shared);
   rc = rth_runtime_new(&o, &r->rt);
   if (rc == RTH_OK) {
@@ -61,7 +63,7 @@ static int shut_down(lua_State *L, rthL_State *S, Runtime *r,
   S->from = from;
   if (rc == RTH_EBLOCKING) return rthL_raise(L, rc);
   r->closed = 1;
-  rthL_executors_sweep(S);
+  rthL_executors_sweep(L, S);
   return rc;
 }
 
@@ -131,7 +133,7 @@ static int runtime_enter(lua_State *L) {
 }
 
 static int runtime_metrics(lua_State *L) {
-  return rthL_metrics(L, check_handle(L));
+  return rthL_metrics(L, rthL_here(L), check_handle(L));
 }
 
 static int runtime_block_on(lua_State *L) {

@@ -60,6 +60,7 @@ rthL_State *rthL_state_open(lua_State *L) {
   lua_pushliteral(L, "attempt to yield from outside a coroutine");
   S->stray = luaL_ref(L, LUA_REGISTRYINDEX);
   S->module = LUA_NOREF;
+  S->fresh_last = &S->fresh;
   lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
   return S;
 }
@@ -96,16 +97,18 @@ rthL_Executor *rthL_executor_open(lua_State *L, rthL_State *S,
   return e;
 }
 
-void rthL_executors_sweep(rthL_State *S) {
+void rthL_executors_sweep(lua_State *L, rthL_State *S) {
   rthL_Executor *e = S->executors;
+  lua_State *from = S->from;
   if (rth_is_driving()) return;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  S->from = L; /* tasks that are left are closed here */
   while (e != NULL) {
     rthL_Executor *next = e->next;
-    if (rth_handle_is_shutdown(e->handle) &&
-        (e->local == NULL || !rth_local_has_tasks(e->local)))
-      executor_free(S, e);
+    if (rth_handle_is_shutdown(e->handle)) executor_free(S, e);
     e = next;
   }
+  S->from = from;
 }
 
 /* ---- userdata ----------------------------------------------------------- */

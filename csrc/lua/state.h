@@ -50,6 +50,7 @@ typedef struct rthL_State {
   lua_State *running;  /* the coroutine that may suspend; NULL: none may */
   int ccall;           /* running is NULL because of a C function's call */
   lua_State *from;     /* innermost thread known to run: for API calls */
+  struct rthL_Task *fresh, **fresh_last; /* local tasks the core has not got */
   rthL_Enter *enter;   /* handles that plain code has entered */
   unsigned depth;      /* of local tasks that run inside an await */
 
@@ -129,7 +130,8 @@ rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h);
 /* The same, with its rth_local_t. */
 rthL_Executor *rthL_executor_open(lua_State *L, rthL_State *S,
                                   rth_handle_t *h);
-/* Frees those of ended runtimes.  Not from inside a task. */
-void rthL_executors_sweep(rthL_State *S);
+/* Frees those of ended runtimes; their local tasks are cancelled.  Nothing
+** happens inside a task.  Raises (memory). */
+void rthL_executors_sweep(lua_State *L, rthL_State *S);
 
 #endif

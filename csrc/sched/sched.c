@@ -113,6 +113,8 @@ int rth_spawn(rth_handle_t *h, const rth_future_ops_t *ops, const void *self,
   return 0;
 }
 
+uint64_t rth_task_new_id(void) { return rth__task_next_id(); }
+
 uint64_t rth_local_reserve(rth_local_t *l) {
   if (l->closed || rth__closing(l->core)) return 0;
   rth__bump(&l->spawned);
@@ -123,8 +125,9 @@ int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
                              const rth_future_ops_t *ops, const void *self,
                              size_t size, rth_join_t **out) {
   rth__task_t *t =
-      rth__task_new(&l->core->sched, id, ops, self, size, RTH_TASK_LOCAL);
+      rth__task_new(&l->core->sched, ops, self, size, RTH_TASK_LOCAL);
   if (t == NULL) return RTH_ENOMEM;
+  if (id != 0) t->id = id;
   t->home = l;
   if (l->counted)
     rth__exec_ref(l);
@@ -141,8 +144,7 @@ int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
 int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
                     const void *self, size_t size, rth_join_t **out) {
   rth__bump(&l->spawned);
-  return rth_local_spawn_reserved(l, rth__task_next_id(), ops, self, size,
-                                  out);
+  return rth_local_spawn_reserved(l, 0, ops, self, size, out);
 }
 
 /* ---- closing ------------------------------------------------------------ */
