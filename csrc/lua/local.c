@@ -167,7 +167,8 @@ static rth_poll_t end_failed(End *e, lua_CFunction f, void **out) {
   rthL_Task *t = e->t;
   e->failure = NULL;
   if (call(e->S, f, e) != LUA_OK) { /* no memory even for that */
-    t->join.out = e->failure != NULL ? e->failure : rthL_failure_nomemory();
+    rthL_failure_free(e->failure);
+    t->join.out = rthL_failure_nomemory(); /* nothing that must be freed */
     t->join.how = RTH_FAILED;
     t->join.state = RTHL_J_RAW;
   } else if (e->failure == NULL) {
