@@ -46,6 +46,7 @@ build = {
         "csrc/lua/decode.c",
         "csrc/lua/encode.c",
         "csrc/lua/enter.c",
+        "csrc/lua/env.c",
         "csrc/lua/failure.c",
         "csrc/lua/fiber.c",
         "csrc/lua/handle.c",
