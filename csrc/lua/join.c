@@ -288,11 +288,23 @@ static int wait_for(lua_State *L, int joining) {
 static int join_await(lua_State *L) { return wait_for(L, 0); }
 static int join_join(lua_State *L) { return wait_for(L, 1); }
 
-static int join_abort(lua_State *L) {
-  rthL_Join *j = check(L, rthL_here(L));
+/* The core's task, which a local one gets here where it had none; NULL: it has
+** ended, or the runtime has. */
+static rth_join_t *core_of(rthL_State *S, rthL_Join *j) {
   if (j->fresh)
-    rthL_local_forget(rthL_here(L), (rthL_Task *)j);
-  else if (j->core != NULL) rth_join_abort(j->core);
+    rthL_local_flush(S);
+  else if (j->here && j->core == NULL)
+    rthL_local_give(S, (rthL_Task *)j);
+  return j->core;
+}
+
+static int join_abort(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  rthL_Join *j = check(L, S);
+  if (j->fresh)
+    rthL_local_forget(S, (rthL_Task *)j);
+  else if (core_of(S, j) != NULL)
+    rth_join_abort(j->core);
   return 0;
 }
 
@@ -389,8 +401,7 @@ static int join_abort_handle(lua_State *L) {
   rthL_Join *j = check(L, S);
   Abort *a = rthL_new(L, S, RTHL_ABORT, sizeof *a, 0);
   a->id = j->id;
-  if (j->fresh) rthL_local_flush(S);
-  if (j->core != NULL) a->core = rth_join_abort_handle(j->core);
+  if (core_of(S, j) != NULL) a->core = rth_join_abort_handle(j->core);
   return 1;
 }
 

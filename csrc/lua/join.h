@@ -28,6 +28,7 @@ typedef struct rthL_Join {
   int n;             /* VALUES: how many */
   uint8_t state, how, local, named;
   uint8_t held, fresh; /* local: see rthL_Task */
+  uint8_t here;        /* local: it runs inside an await, unless it suspended */
 } rthL_Join;
 
 /* A task of this Lua state and its JoinHandle in one.  The coroutine has the

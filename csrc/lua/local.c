@@ -227,9 +227,14 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
   mine.task_id = t->join.id;
   if (t->join.fresh) fresh_unlink(S, t);
   S->depth++;
+  t->join.here = 1;
   r = step(S, t, &mine, 1, 1, &out);
+  t->join.here = 0;
   S->depth--;
-  if (r == RTH_PENDING && t->join.core == NULL) rthL_local_give(S, t);
+  if (r == RTH_PENDING && t->join.core == NULL) {
+    rthL_local_flush(S); /* who was spawned before it, is queued before it */
+    rthL_local_give(S, t);
+  }
   return r;
 }
 
@@ -291,6 +296,7 @@ static void not_taken(rthL_State *S, rthL_Task *t) {
   End e;
   void *out;
   if (t->join.state != RTHL_J_PENDING) return; /* dropped already */
+  if (t->join.here) return; /* it runs: tried again when it suspends */
   if (!t->fiber.started) {
     t->join.state = RTHL_J_CANCELLED;
     ended(S, t);
