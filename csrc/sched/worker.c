@@ -127,8 +127,7 @@ static rth__task_t *search(rth__worker_t *w) {
   rth__task_t *t;
   unsigned round;
   if (!w->searching) {
-    if (core->num_workers == 1 || !rth__idle_start_search(&core->idle))
-      return NULL;
+    if (!rth__idle_start_search(&core->idle)) return NULL;
     w->searching = 1;
   }
   for (round = 0;; round++) {
