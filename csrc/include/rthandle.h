@@ -304,6 +304,8 @@ int rth_join_is_finished(const rth_join_t *j);
 uint64_t rth_join_id(const rth_join_t *j);
 /* Borrowed: the runtime of the task. */
 rth_handle_t *rth_join_handle(const rth_join_t *j);
+/* Of a task of rth_local_spawn: its executor.  Borrowed. */
+rth_local_t *rth_join_local(const rth_join_t *j);
 /* The future's own memory inside the task; good until ops->drop.
 ** Thread: the one that polls the task. */
 void *rth_join_self(const rth_join_t *j);
@@ -368,8 +370,9 @@ typedef struct rth_block_on {
   ** may have run on this thread.  Answer non-zero to end block_on with
   ** RTH_EINTR. */
   int (*interrupted)(void *arg);
-  /* Optional: called before this thread waits, each time. */
-  void (*before_wait)(void *arg);
+  /* Optional: called before this thread waits, each time.  Answers when
+  ** (rth_now) it wants to be called again at the latest, or RTH_FOREVER. */
+  uint64_t (*before_wait)(void *arg);
   void *arg;
 } rth_block_on_t;
 

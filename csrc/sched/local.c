@@ -247,9 +247,9 @@ static int idle(rth__drive_t *d) {
 
 static void wait_for_work(rth__drive_t *d) {
   const rth_block_on_t *o = d->opts;
-  uint64_t deadline;
+  uint64_t again = RTH_FOREVER, deadline;
   if (o != NULL && o->before_wait != NULL) {
-    o->before_wait(o->arg);
+    again = o->before_wait(o->arg);
     turn(d);
     if (!idle(d)) return;
   }
@@ -259,6 +259,7 @@ static void wait_for_work(rth__drive_t *d) {
     uint64_t other = rth__exec_deadline(d->main);
     if (other < deadline) deadline = other;
   }
+  if (again < deadline) deadline = again;
   /* Where main is driven, both sleep on its parker. */
   (void)rth__exec_park(d->main != NULL ? d->main : d->e, deadline);
 }
