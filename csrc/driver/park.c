@@ -1,7 +1,7 @@
 /* park - where one thread sleeps until work, a deadline or I/O.
 **
 ** WHY      a word and a descriptor: an eventfd (a pipe where there is none)
-**          under ppoll.  A condition variable cannot be left by a signal
+**          under poll.  A condition variable cannot be left by a signal
 **          handler, so Ctrl-C would not end a waiting script, and cannot wait
 **          for a socket, too.  uv_async_send would do the same write, but its
 **          handle must be closed through the loop and its check for a pending
