@@ -435,7 +435,8 @@ typedef struct rth_sleep {
 /* Starts nothing: the first poll registers.  Takes a reference to h. */
 void rth_sleep_init(rth_sleep_t *s, rth_handle_t *h, uint64_t deadline);
 /* READY, PENDING, or FAILED when the runtime was shut down (ESHUTDOWN).
-** A passed deadline is READY without registering.  Thread: the poll's. */
+** A passed deadline is READY without registering.  A task that had to wait
+** for a timer stays on its executor (rth_pin).  Thread: the poll's. */
 rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx);
 /* Thread: owner of the executor it was last polled on. */
 void rth_sleep_reset(rth_sleep_t *s, uint64_t deadline);

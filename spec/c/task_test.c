@@ -2,7 +2,7 @@
 ** joining, aborting from elsewhere, contexts, metrics. */
 #include "futures.h"
 
-/* ---- polls and wakes ------------------------------------------------------------ */
+/* ---- polls and wakes ---------------------------------------------------- */
 
 TEST_FLAVORS(a_task_is_polled_once_for_each_wake) {
   rth_runtime_t *rt = new_runtime(workers);
@@ -95,7 +95,7 @@ TEST_FLAVORS(a_thread_may_wake_a_task_as_it_ends_after_the_runtime) {
   pthread_join(t, NULL);
 }
 
-/* ---- order ------------------------------------------------------------------------ */
+/* ---- order -------------------------------------------------------------- */
 
 static int order[16], ordered;
 static void note_order(void *arg, rth_cx_t *cx) {
@@ -125,7 +125,7 @@ TEST(a_task_that_yields_comes_after_those_that_are_ready) {
   close_runtime(rt);
 }
 
-/* ---- where tasks run ---------------------------------------------------------------- */
+/* ---- where tasks run ---------------------------------------------------- */
 
 static RTH_ATOMIC(unsigned) seen_workers;
 static void note_worker(void *arg, rth_cx_t *cx) {
@@ -236,7 +236,7 @@ TEST_FLAVORS(tasks_roots_and_blocking_functions_know_their_runtime) {
   close_runtime(rt);
 }
 
-/* ---- long chains ---------------------------------------------------------------------- */
+/* ---- long chains -------------------------------------------------------- */
 
 static RTH_ATOMIC(int) chain_ends;
 
@@ -274,7 +274,7 @@ TEST_FLAVORS(a_poll_has_a_budget_of_128) {
   close_runtime(rt);
 }
 
-/* ---- joining and aborting from elsewhere -------------------------------------------------- */
+/* ---- joining and aborting from elsewhere -------------------------------- */
 
 /* Waits for another task's JoinHandle; owns it. */
 typedef struct awaiting {
@@ -431,7 +431,7 @@ TEST_FLAVORS(a_local_task_aborted_from_a_thread_is_cancelled_by_its_owner) {
   close_runtime(rt);
 }
 
-/* ---- metrics -------------------------------------------------------------------------------- */
+/* ---- metrics ------------------------------------------------------------ */
 
 TEST_FLAVORS(tasks_are_counted) {
   rth_runtime_t *rt = new_runtime(workers);

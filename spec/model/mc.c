@@ -97,7 +97,7 @@ static event_t events[EVENTS];
 static int num_events;
 static char failure[400];
 
-/* ---- switching ------------------------------------------------------------- */
+/* ---- switching ---------------------------------------------------------- */
 
 static void leave(void) {
   int me = self;
@@ -135,7 +135,7 @@ unsigned mc_choose(unsigned n) {
   return taken;
 }
 
-/* ---- memory ---------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------- */
 
 static void join(vclock_t *into, const vclock_t *from) {
   int i;
@@ -194,7 +194,7 @@ void mc_touch(const void *obj) {
   p->touched_at = self >= 0 ? threads[self].clock.at[me] : 0;
 }
 
-/* ---- the scheduler ----------------------------------------------------------- */
+/* ---- the scheduler ------------------------------------------------------ */
 
 static int can_run(int i) {
   thread_t *t = &threads[i];
@@ -253,7 +253,7 @@ static void entry(int i) {
   abort();
 }
 
-/* ---- operations ---------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------- */
 
 static int acquires(mc_order_t o) { return o == MC_ACQ || o >= MC_AR; }
 static int releases(mc_order_t o) { return o >= MC_REL; }
@@ -354,7 +354,7 @@ uint64_t mc_atomic(mc_op_t op, int *ok) {
   return old;
 }
 
-/* ---- runs ------------------------------------------------------------------------ */
+/* ---- runs --------------------------------------------------------------- */
 
 static void prepare(int i) {
   thread_t *t = &threads[i];

@@ -97,7 +97,7 @@ static void check(void) {
     if (seen[i] != 1) mc_fail("task %d is lost", i);
 }
 
-/* ---- seeded bugs ------------------------------------------------------------ */
+/* ---- seeded bugs -------------------------------------------------------- */
 
 /* The thief leaves no mark that it copies. */
 static void no_mark(mc_op_t *op) {
