@@ -225,12 +225,11 @@ uint64_t rth__exec_deadline(rth__exec_t *e) {
                             : rth__core_tick_time(e->core, tick);
 }
 
-int rth__exec_park(rth__exec_t *e, uint64_t deadline) {
-  int interrupted;
+void rth__exec_park(rth__exec_t *e, uint64_t deadline,
+                    const rth__signals_t *held) {
   end_busy(e);
   rth__bump(&e->parks);
-  interrupted = rth__parker_park(rth__load_rlx(&e->parker), deadline); /* own */
+  rth__parker_park(rth__load_rlx(&e->parker), deadline, held); /* own write */
   rth__bump(&e->unparks);
   begin_busy(e);
-  return interrupted;
 }

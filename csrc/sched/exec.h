@@ -80,9 +80,9 @@ void rth__exec_forget(rth__exec_t *e, rth_sleep_t *s);
 /* When the driver must look again at the latest (rth_now): the next timer.
 ** RTH_FOREVER: never. */
 uint64_t rth__exec_deadline(rth__exec_t *e);
-/* Sleeps on the executor's parker until then; answers whether a signal
-** handler ran. */
-int rth__exec_park(rth__exec_t *e, uint64_t deadline);
+/* Sleeps on the executor's parker until then: see rth__parker_park. */
+void rth__exec_park(rth__exec_t *e, uint64_t deadline,
+                    const rth__signals_t *held);
 
 void rth__fifo_push(rth__fifo_t *q, rth__task_t *t);
 rth__task_t *rth__fifo_pop(rth__fifo_t *q);

@@ -209,7 +209,7 @@ static void sleep_worker(rth__worker_t *w) {
     rth__workers_notify(w->core);
   w->searching = 0;
   for (;;) {
-    (void)rth__exec_park(e, rth__exec_deadline(e));
+    rth__exec_park(e, rth__exec_deadline(e), NULL);
     rth__exec_drain(e);
     rth__exec_turn(e);
     if (has_own_work(w)) {
