@@ -107,11 +107,13 @@ static uint64_t before_wait(void *arg) {
 static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
                      const rth_future_ops_t *ops, void *self,
                      rth_outcome_t *o) {
-  rthL_Executor *e = rthL_executor_open(L, S, h);
   lua_State *from = S->from;
   lua_Hook hook = S->hook;
+  rthL_Executor *e;
   rth_block_on_t opts;
-  int rc;
+  int rc = rthL_executor_open(S, h, &e);
+  if (rc != RTH_OK) return rc;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return RTH_ENOMEM;
   memset(&opts, 0, sizeof opts);
   opts.drive = drive >= 0 ? drive : e->drive;
   opts.arg = S;
@@ -119,7 +121,6 @@ static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   if (!S->own) opts.interrupted = interrupted;
   S->from = L;
   S->hook = lua_gethook(S->L);
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
   rc = rth_local_block_on(e->local, &opts, ops, self, o);
   S->hook = hook;
   S->from = from;
@@ -276,15 +277,6 @@ void rthL_checkawaitable(lua_State *L, int first) {
   luaL_typeerror(L, first, "function or awaitable");
 }
 
-static void load(lua_State *L, rthL_State *S, rth_handle_t *h, int first,
-                 rthL_Fiber *f) {
-  rthL_checkawaitable(L, first);
-  (void)rthL_executor_open(L, S, h); /* what may fail, fails before */
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  rthL_fiber_open(L, S, f);
-  rthL_fiber_load(L, f, first);
-}
-
 int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
                   int first) {
   lua_State *from = S->from;
@@ -294,7 +286,9 @@ int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   Main m;
   int rc, failed;
   if (rth_is_driving()) return rthL_raise(L, RTH_ENESTED);
-  load(L, S, h, first, &f);
+  rthL_checkawaitable(L, first);
+  rthL_fiber_open(L, S, &f);
+  rthL_fiber_load(L, S, &f, first);
   memset(&m, 0, sizeof m);
   m.S = S;
   m.fiber = &f;
