@@ -244,6 +244,9 @@ rth_handle_t *rth_runtime_handle(rth_runtime_t *rt);
 ** timeout is 0.  Thread: any.  Blocks: as told. */
 RTH_MUSTUSE int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout);
 
+/* Whether it was shut down and no thread of it is left.  Thread: any. */
+int rth_runtime_has_ended(rth_runtime_t *rt);
+
 /* Shuts down in background if nobody did before, and gives up the owner's
 ** reference.  Thread: any.  Blocks: never. */
 void rth_runtime_free(rth_runtime_t *rt);

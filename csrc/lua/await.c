@@ -62,19 +62,19 @@ static rth_poll_t op_poll(void *self, rth_cx_t *cx, void **out) {
 
 static const rth_future_ops_t op_ops = {op_poll, NULL, NULL, NULL};
 
-/* The stock interpreter's SIGINT handler sets a hook on the main thread. */
-static int interrupted(void *arg) {
-  rthL_State *S = arg;
+int rthL_interrupted(const rthL_State *S) {
   return lua_gethookmask(S->L) != 0 && lua_gethook(S->L) != S->hook;
 }
+
+static int interrupted(void *arg) { return rthL_interrupted(arg); }
 
 static int nothing(lua_State *L) {
   (void)L;
   return 0;
 }
 
-/* Lets that hook raise its error, out of the call that waited. */
-static int raise_interrupt(lua_State *L, rthL_State *S) {
+int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
+  S->interrupted = 1;
   luaL_checkstack(S->L, 4, NULL);
   lua_pushcfunction(S->L, nothing);
   if (lua_pcall(S->L, 0, 0, 0) != LUA_OK) {
@@ -121,6 +121,7 @@ static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   if (!S->own) opts.interrupted = interrupted;
   S->from = L;
   S->hook = lua_gethook(S->L);
+  S->interrupted = 0;
   rc = rth_local_block_on(e->local, &opts, ops, self, o);
   S->hook = hook;
   S->from = from;
@@ -137,7 +138,7 @@ static int await_plain(lua_State *L, rthL_State *S, rthL_Op *op,
   rc = wait_here(L, S, h, -1, &op_ops, &root, &o);
   if (rc == RTH_OK && o.how == RTH_READY) return op->type->finish(L, S, op);
   leave(L, S, op);
-  if (rc == RTH_EINTR) return raise_interrupt(L, S);
+  if (rc == RTH_EINTR) return rthL_raise_interrupt(L, S);
   return rthL_raise(L, rc != RTH_OK ? rc : RTH_ESHUTDOWN);
 }
 
@@ -302,6 +303,6 @@ int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   S->from = from;
   rthL_fiber_release(S, &f);
   if (failed) return lua_error(L);
-  if (rc == RTH_EINTR) return raise_interrupt(L, S);
+  if (rc == RTH_EINTR) return rthL_raise_interrupt(L, S);
   return rthL_raise(L, rc != RTH_OK ? rc : RTH_ESHUTDOWN);
 }

@@ -98,6 +98,12 @@ int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h);
 /* Whether this code, in a fiber, may suspend it. */
 int rthL_may_suspend(lua_State *L, rthL_State *S);
 
+/* Whether the stock interpreter's SIGINT handler set its hook on the main
+** thread since the wait began that S->hook is of. */
+int rthL_interrupted(const rthL_State *S);
+/* Lets that hook raise its error, out of the call that waited. */
+int rthL_raise_interrupt(lua_State *L, rthL_State *S);
+
 /* Lets everything else run once. */
 int rthL_yield_now(lua_State *L);
 

@@ -73,6 +73,7 @@ typedef struct rthL_State {
   uint64_t look_after; /* rth_now before which there is no other */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */
+  uint8_t interrupted; /* the last wait ended by Ctrl-C */
 } rthL_State;
 
 /* The state's context, in functions that the module registered. */

@@ -231,6 +231,18 @@ int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout) {
   return 0;
 }
 
+int rth_runtime_has_ended(rth_runtime_t *rt) {
+  rth_handle_t *h = rt->core;
+  rth_metrics_t m;
+  unsigned alive;
+  if (h->forks != rth__forks()) return 1;
+  rth__mutex_lock(&h->lock);
+  alive = h->workers_alive;
+  rth__mutex_unlock(&h->lock);
+  rth_handle_metrics(h, &m);
+  return rth__closing(h) && alive == 0 && m.num_blocking_threads == 0;
+}
+
 void rth_runtime_free(rth_runtime_t *rt) {
   rth_handle_t *h = rt->core;
   if (h->forks == rth__forks()) {
