@@ -141,7 +141,7 @@ static const mc_model_t models[] = {
      .check = check, .preemptions = 2, .after = 1},
     {.name = "store buffers",
      .setup = setup, .threads = {push_and_pop, thief_0}, .check = check,
-     .preemptions = 2, .tso = 1},
+     .preemptions = 1, .tso = 1},
 
     {.name = "bug: no mark while a thief copies",
      .setup = setup, .threads = {around, thief_0}, .check = check,
