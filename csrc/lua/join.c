@@ -267,7 +267,8 @@ static rth_handle_t *handle_for(rthL_State *S, rthL_Join *j) {
 ** that of a task which was not started yet: it runs right here. */
 static int is_ready(lua_State *L, rthL_State *S, rthL_Join *j) {
   static const rth_waker_t none = {NULL, NULL};
-  if (j->state == RTHL_J_PENDING && !j->local && rth_join_is_finished(j->u.core))
+  if (j->state == RTHL_J_PENDING && !j->local &&
+      rth_join_is_finished(j->u.core))
     (void)ask_core(j, &none);
   if (S->cur == NULL) return j->state != RTHL_J_PENDING;
   if (*S->cx->budget == 0) return 0;

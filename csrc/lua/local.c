@@ -4,8 +4,8 @@
 **          task and its JoinHandle are one userdata without a finalizer; the
 **          core's task is a pointer to it.  A task that is awaited before it
 **          was started runs in the await; the core does not even hear of it
-**          unless its spawner suspends first.  Only a failure gets an object with
-**          a finalizer, the watch, so that one nobody looks at is reported.
+**          unless its spawner suspends first.  Only a failure gets an object
+**          with a finalizer, the watch: one that nobody looks at is reported.
 ** THREADS  the one that runs the Lua state.
 ** OWNS     the core's JoinHandle until the task ends, then (failed) the watch.
 ** INVARIANT  *self == t while the core may poll t; NULL afterwards.
@@ -20,7 +20,7 @@ typedef struct Watch {
   rth_join_t *core; /* with the failure as output; NULL: seen */
 } Watch;
 
-/* ---- tasks that the core has not got ---------------------------------------- */
+/* ---- tasks that the core has not got ------------------------------------ */
 
 static rthL_Task *fresh_next(rthL_Task *t) { return (rthL_Task *)t->fiber.op; }
 static rthL_Task **fresh_place(rthL_Task *t) {
