@@ -37,7 +37,9 @@ static int state_gc(lua_State *L) {
   rthL_State *S = lua_touserdata(L, 1);
   S->closing = 1;
   S->from = L;
-  while (S->executors != NULL) executor_free(S, S->executors);
+  /* os.exit(code, true) in a task: they run, and the process ends. */
+  if (!rth_is_driving())
+    while (S->executors != NULL) executor_free(S, S->executors);
   rthL_enter_clear(&S->enter);
   free(S->pool);
   S->pool = NULL;
