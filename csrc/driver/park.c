@@ -65,6 +65,12 @@ void rth__parker_close(rth__parker_t *p) {
   p->fd_read = p->fd_write = -1;
 }
 
+void rth__parker_move(rth__parker_t *from, rth__parker_t *to) {
+  to->fd_read = from->fd_read;
+  to->fd_write = from->fd_write;
+  from->fd_read = from->fd_write = -1;
+}
+
 /* A full counter or pipe is a wake-up already: what write says is nothing. */
 static void fd_wake(rth__parker_t *p) {
   uint64_t one = 1;

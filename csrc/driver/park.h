@@ -17,6 +17,9 @@ void rth__parker_init(rth__parker_t *p); /* opens nothing, cannot fail */
 ** Fails: RTH_EMFILE. */
 int rth__parker_open(rth__parker_t *p);
 void rth__parker_close(rth__parker_t *p);
+/* Gives the descriptor of `from` to `to`, which has none.  A wake-up may be
+** left in it: the next sleep then ends at once. */
+void rth__parker_move(rth__parker_t *from, rth__parker_t *to);
 
 /* Sleeps until unparked, or `deadline` (rth_now; RTH_FOREVER).  Returns at
 ** once if it was unparked since the last time.  May return for nothing, and

@@ -117,6 +117,7 @@ static rth_handle_t *new_core(void) {
   if (h == NULL) return NULL;
   rth__init(&h->refs, 1);
   rth__sched_init(&h->sched);
+  rth__parker_init(&h->spare);
   rth__mutex_init(&h->lock, RTH_RANK_RUNTIME);
   rth__mutex_init(&h->drive_lock, RTH_RANK_DRIVE);
   rth__cond_init(&h->stopped);
@@ -210,6 +211,7 @@ void rth__core_free(rth_handle_t *h) {
   rth__idle_destroy(&h->idle);
   if (h->main != NULL) rth__exec_destroy(h->main);
   rth__free(h->main);
+  rth__parker_close(&h->spare);
   rth__pool_free(h->pool);
   rth__live_destroy(&h->live);
   rth__inject_destroy(&h->inject);

@@ -25,6 +25,7 @@ int rth_local_new(rth_handle_t *h, void *data, rth_local_t **out) {
   e->counted = 1;
   e->data = data;
   rth__mutex_lock(&h->lock);
+  rth__parker_move(&h->spare, &e->own);
   e->peer_next = h->locals;
   e->peer_pprev = &h->locals;
   if (h->locals != NULL) h->locals->peer_pprev = &e->peer_next;
