@@ -452,7 +452,9 @@ describe("on_thread_start", function()
   it("may set globals, which every task then reads", function()
     local r <close> = rt.Runtime.new {
       worker_threads = 2,
-      on_thread_start = function() helper = function() return "help" end end,
+      on_thread_start = function()
+        helper = function() return "help" end -- luacheck: ignore 111
+      end,
     }
     _G.helper = function() return "of the script" end
     local text = r:spawn(function() return rawget(_G, "helper")() end):await()
@@ -478,7 +480,8 @@ describe("on_thread_start", function()
 
   it("runs in a blocking thread's state as well", function()
     local r <close> = rt.Runtime.new {
-      worker_threads = 1, on_thread_start = function() mark = "set" end,
+      worker_threads = 1,
+      on_thread_start = function() mark = "set" end, -- luacheck: ignore 111
     }
     assert.are.equal("set", r:spawn_blocking(function()
       return rawget(_G, "mark")
