@@ -496,13 +496,15 @@ describe("Ctrl-C", function()
   it("closes the function that waited", function()
     check(HEAD .. SIGNAL .. [[
       local r = rt.Runtime.new { worker_threads = 1 }
-      r:spawn_blocking(interrupt)
+      local j = r:spawn_blocking(interrupt)
       print((pcall(r.block_on, r, function()
         local guard <close> = setmetatable({}, {
           __close = function() print "closed" end,
         })
         rt.sleep(math.huge)
       end)))
+      j:await()
+      r:close()
     ]], "closed\nfalse\n")
   end)
 end)

@@ -627,7 +627,7 @@ describe("a system that refuses", function()
 
   it("a descriptor gives nil and a message, and leaves nothing open",
     function()
-      local output = limited("ulimit -n 10", [[
+      local output = limited("ulimit -n 24", [[
         local rt = require "rthandle"
         local function open()
           local n = 0
@@ -637,7 +637,7 @@ describe("a system that refuses", function()
         end
         rt.Runtime.new { worker_threads = 1 }:close() -- libuv keeps a pipe
         local before = open()
-        local r, message = rt.Runtime.new { worker_threads = 16 }
+        local r, message = rt.Runtime.new { worker_threads = 64 }
         print(r, type(message), message:match("^cannot start the runtime: "))
         print(open() == before)
         print(rt.main(function() return "small" end,
