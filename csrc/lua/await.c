@@ -13,10 +13,14 @@
 
 const char rthL_suspend_mark = 0;
 
+/* Where a script resumes the coroutine of a waiting task, it waits on. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   rthL_Op *op = (rthL_Op *)ctx;
+  rthL_State *S = rthL_here(L);
   (void)status;
-  return op->type->finish(L, rthL_here(L), op);
+  if (S->ready != op) return lua_yieldk(L, 0, ctx, resumed);
+  S->ready = NULL;
+  return op->type->finish(L, S, op);
 }
 
 static int suspend(lua_State *L, rthL_Fiber *f, rthL_Op *op, lua_KFunction k) {
@@ -193,9 +197,10 @@ static int no_values(lua_State *L, rthL_State *S, rthL_Op *op) {
 }
 
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
-  (void)L;
+  rthL_State *S = rthL_here(L);
   (void)status;
-  (void)ctx;
+  if (S->ready != (void *)ctx) return lua_yieldk(L, 0, ctx, yielded);
+  S->ready = NULL;
   return 0;
 }
 

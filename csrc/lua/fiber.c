@@ -106,6 +106,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
     const rthL_OpType *type = f->op->type;
     if (type->poll != NULL && type->poll(S, f->op, cx) == RTH_PENDING)
       return RTHL_WAITS;
+    S->ready = f->op;
     f->op = NULL;
   } else if (!f->started) {
     f->started = 1;

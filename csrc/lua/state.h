@@ -48,6 +48,7 @@ typedef struct rthL_State {
   rth_cx_t *cx;        /* of the poll that runs; NULL outside */
   rthL_Fiber *cur;     /* the fiber that runs; NULL: plain code */
   lua_State *running;  /* the coroutine that may suspend; NULL: none may */
+  const void *ready;   /* the operation whose waiter is resumed now */
   int ccall;           /* running is NULL because of a C function's call */
   lua_State *from;     /* innermost thread known to run: for API calls */
   struct rthL_Task *fresh, **fresh_last; /* local tasks the core has not got */

@@ -3,6 +3,7 @@
 #define FUTURES_H
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "base/atomic.h"
 #include "harness.h"
@@ -208,6 +209,7 @@ static inline rth_poll_t until_poll(void *self, rth_cx_t *cx, void **out) {
   until_t *u = self;
   (void)out;
   if (u->cond(u->arg)) return RTH_READY;
+  sched_yield(); /* what it waits for may need this processor */
   rth_yield(cx);
   return RTH_PENDING;
 }
