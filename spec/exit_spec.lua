@@ -42,15 +42,24 @@ for _ = 1, 2 do r:spawn(function() while true do end end) end
 while r:metrics().workers[1].poll_count + r:metrics().workers[2].poll_count
   + r:metrics().global_queue_depth == 0 do end
 ]]
-local BUSY_BLOCKING = HEAD .. [[
+-- Starts n functions that never end, and waits until they have begun.
+local BLOCKING = HEAD .. [[
 local r = rt.Runtime.new { worker_threads = 1 }
-for _ = 1, 2 do r:spawn_blocking(function() while true do end end) end
-local m
-repeat
-  m = r:metrics()
-until m.num_blocking_threads == 2 and m.num_idle_blocking_threads == 0
-  and m.blocking_queue_depth == 0
+local function block(n)
+  for i = 1, n do
+    local name, f = os.tmpname(), nil
+    os.remove(name)
+    r:spawn_blocking(function(file)
+      io.open(file, "w"):close()
+      while true do end
+    end, name)
+    repeat f = io.open(name) until f
+    f:close()
+    os.remove(name)
+  end
+end
 ]]
+local BUSY_BLOCKING = BLOCKING .. "block(2)\n"
 
 describe("leaving the script", function()
   for name, opts in pairs(FLAVORS) do
@@ -263,13 +272,8 @@ describe("a runtime that is collected unclosed", function()
   end)
 
   it("speaks of one blocking function in the singular", function()
-    check(HEAD .. [[
-      local r = rt.Runtime.new { worker_threads = 1 }
-      r:spawn_blocking(function() while true do end end)
-      repeat
-        local m = r:metrics()
-      until m.num_blocking_threads == 1 and m.num_idle_blocking_threads == 0
-        and m.blocking_queue_depth == 0
+    check(BLOCKING .. [[
+      block(1)
       r = nil
       collectgarbage()
       os.exit(0)
@@ -298,13 +302,8 @@ describe("a runtime that is collected unclosed", function()
   end)
 
   it("is silent once it was closed", function()
-    check(HEAD .. [[
-      local r = rt.Runtime.new { worker_threads = 1 }
-      r:spawn_blocking(function() while true do end end)
-      repeat
-        local m = r:metrics()
-      until m.num_blocking_threads == 1 and m.num_idle_blocking_threads == 0
-        and m.blocking_queue_depth == 0
+    check(BLOCKING .. [[
+      block(1)
       r:shutdown_background()
       r = nil
       collectgarbage()

@@ -12,6 +12,7 @@
 #include "lua/fiber.h"
 #include "lua/handle.h"
 #include "lua/options.h"
+#include "lua/thread.h"
 
 typedef struct Runtime {
   rth_runtime_t *rt;   /* NULL: not started, or collected */
@@ -122,13 +123,12 @@ static int runtime_gc(lua_State *L) {
   if (rt == NULL) return 0;
   r->rt = NULL;
   if (!r->closed) {
-    rth_metrics_t m;
-    rth_handle_metrics(rth_runtime_handle(rt), &m);
-    if (m.running_blocking > 0)
+    rthL_Shared *sh = rth_handle_arg(rth_runtime_handle(rt));
+    int n = (int)rth_counter_get(&sh->blocking);
+    if (n > 0)
       rthL_report("rthandle: runtime collected without close: %d blocking "
                   "function%s still running\n",
-                  (int)m.running_blocking,
-                  m.running_blocking == 1 ? " was" : "s were");
+                  n, n == 1 ? " was" : "s were");
   }
   rth_runtime_free(rt);
   return 0;

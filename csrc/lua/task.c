@@ -248,14 +248,17 @@ static int run_blocking(lua_State *L) {
 
 static rth_poll_t blocking_poll(void *self, rth_cx_t *cx, void **out) {
   rthL_State *S = cx->data;
+  rthL_Shared *sh = rth_handle_arg(cx->handle);
   int rc;
   Call c;
   call_init(&c, self, S, cx);
   if (S == NULL) return failed(&c, out);
   S->from = S->L;
   S->task_id = cx->task_id;
+  (void)rth_counter_add(&sh->blocking, 1);
   rc = protect(&c, run_blocking);
   rthL_state_reset(S);
+  (void)rth_counter_add(&sh->blocking, -1); /* before anybody has the result */
   S->task_id = 0;
   if (rc != LUA_OK || c.failure != NULL) return failed(&c, out);
   *out = c.values;
