@@ -55,9 +55,7 @@ static void waiters_init(struct waiter *w, unsigned n) {
 
 /* How often it was woken since the last call. */
 static inline int woken(struct waiter *w) {
-  int n = rth__load_rlx(&w->t.wakes);
-  rth__store_rlx(&w->t.wakes, 0);
-  return n;
+  return rth__swap_ar(&w->t.wakes, 0);
 }
 /* How many clones of its waker are held. */
 static inline int held(struct waiter *w) { return rth__load_rlx(&w->t.refs); }
