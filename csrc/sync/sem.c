@@ -185,12 +185,9 @@ uint64_t rth__sem_available(rth__sem_t *s) {
 
 void rth__sem_close(rth__sem_t *s) {
   uint64_t cur, back = 0;
-  rth__waits_t all;
   rth_wait_link_t *l;
-  rth__waits_init(&all);
   rth__mutex_lock(&s->lock);
-  rth__waits_move(&all, &s->waits);
-  for (l = all.next; l != &all; l = l->next) {
+  for (l = s->waits.next; l != &s->waits; l = l->next) {
     rth_wait_t *w = rth__wait_of(l);
     back += w->want - w->n;
     w->state = RTH_WAIT_CLOSED;
@@ -199,7 +196,7 @@ void rth__sem_close(rth__sem_t *s) {
   while (!rth__cas_weak_ar(&s->word, &cur,
                            (cur / ONE + back) * ONE | CLOSED))
     continue; /* [Y2] */
-  rth__waits_wake(&all, &s->lock);
+  rth__waits_wake(&s->waits, &s->lock);
 }
 
 int rth__sem_is_closed(rth__sem_t *s) {

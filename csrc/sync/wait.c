@@ -36,21 +36,34 @@ rth_waker_t rth__wait_end(rth_wait_t *w) {
   return rth__wait_take(w);
 }
 
+void rth__wait_leave(rth_wait_t *w, rth__mutex_t *lock) {
+  rth_waker_t old;
+  rth__mutex_lock(lock);
+  old = rth__wait_end(w);
+  rth__mutex_unlock(lock);
+  rth_waker_drop(&old);
+}
+
 void rth__wakes_run(rth__wakes_t *k) {
   unsigned i;
   for (i = 0; i < k->n; i++) rth_wake(&k->all[i]);
   k->n = 0;
 }
 
+/* Those that begin to wait meanwhile are not meant: hence a list of its own,
+** out of which a wait that is cancelled takes itself. */
 void rth__waits_wake(rth__waits_t *l, rth__mutex_t *lock) {
   rth__wakes_t wakes;
+  rth__waits_t now;
   int more;
+  rth__waits_init(&now);
+  rth__waits_move(&now, l);
   for (;;) {
     rth_wait_t *w;
     wakes.n = 0;
-    while (wakes.n < RTH_WAKE_BATCH && (w = rth__waits_first(l)) != NULL)
+    while (wakes.n < RTH_WAKE_BATCH && (w = rth__waits_first(&now)) != NULL)
       wakes.all[wakes.n++] = rth__wait_take(w);
-    more = !rth__waits_empty(l);
+    more = !rth__waits_empty(&now);
     rth__mutex_unlock(lock);
     rth__wakes_run(&wakes);
     if (!more) return;

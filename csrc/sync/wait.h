@@ -59,6 +59,9 @@ rth_waker_t rth__wait_queue(rth_wait_t *w, rth__waits_t *l, void *obj,
 /* Makes it fresh.  Answers a waker to drop after the lock.  Thread: the same. */
 rth_waker_t rth__wait_end(rth_wait_t *w);
 
+/* A cancel where nothing was handed over. */
+void rth__wait_leave(rth_wait_t *w, rth__mutex_t *lock);
+
 /* Takes a wait out of its list and its waker out of it; the wait belongs to
 ** its owner from here on.  Thread: any, under the lock. */
 static inline rth_waker_t rth__wait_take(rth_wait_t *w) {
@@ -76,8 +79,8 @@ typedef struct rth__wakes {
 } rth__wakes_t;
 void rth__wakes_run(rth__wakes_t *k);
 
-/* Wakes all of a list that nobody adds to.  Enters with the lock held, and
-** leaves without it. */
+/* Wakes all that are in the list now.  Enters with the lock held, and leaves
+** without it. */
 void rth__waits_wake(rth__waits_t *l, rth__mutex_t *lock);
 
 #endif
