@@ -38,7 +38,7 @@ struct waiter {
   struct tester t;
 };
 
-static void waiters_init(struct waiter *w, unsigned n) {
+static inline void waiters_init(struct waiter *w, unsigned n) {
   unsigned i;
   for (i = 0; i < n; i++) {
     rth_wait_init(&w[i].wait);
