@@ -16,8 +16,9 @@ void rth__mutex_init(rth__mutex_t *m, enum rth__rank rank) {
 void rth__mutex_destroy(rth__mutex_t *m) { (void)m; }
 
 void rth__mutex_lock(rth__mutex_t *m) {
-  if (mc_self() >= 0) mc_wait(is_free, m);
-  (void)rth__swap_ar(word(m), 1u);
+  do { /* another may take it between the wait and the swap */
+    if (mc_self() >= 0) mc_wait(is_free, m);
+  } while (rth__swap_ar(word(m), 1u) != 0);
 }
 
 void rth__mutex_unlock(rth__mutex_t *m) { (void)rth__swap_ar(word(m), 0u); }
