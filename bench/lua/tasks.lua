@@ -29,19 +29,20 @@ end
 local benches = {}
 
 -- ---- one task after the other --------------------------------------------
+-- Rounds are short: one that the system interrupts is seldom the median.
 
 benches.spawn_await = {
   unit = "ns",
   plain = function()
     local create, resume = coroutine.create, coroutine.resume
-    return ns(10000, function()
-      for _ = 1, 10000 do resume(create(empty)) end
+    return ns(1000, function()
+      for _ = 1, 1000 do resume(create(empty)) end
     end)
   end,
   rthandle = function()
     return in_rthandle(function(rt)
-      return ns(10000, function()
-        for _ = 1, 10000 do rt.spawn_local(empty):await() end
+      return ns(1000, function()
+        for _ = 1, 1000 do rt.spawn_local(empty):await() end
       end)
     end)
   end,
@@ -120,23 +121,23 @@ benches.yield_one = {
   plain = function()
     local resume = coroutine.resume
     local task = coroutine.create(yields(coroutine.yield, math.huge))
-    return ns(100000, function()
-      for _ = 1, 100000 do resume(task) end
+    return ns(1000, function()
+      for _ = 1, 1000 do resume(task) end
     end)
   end,
   rthandle = function()
     return in_rthandle(function(rt)
-      return ns(100000, yields(rt.yield_now, 100000))
+      return ns(1000, yields(rt.yield_now, 1000))
     end)
   end,
   cqueues = function()
     return in_cqueues(function(cqueues)
-      return ns(10000, yields(function() cqueues.sleep(0) end, 10000))
+      return ns(1000, yields(function() cqueues.sleep(0) end, 1000))
     end)
   end,
   copas = function()
     return in_copas(function(copas)
-      return ns(10000, yields(copas.pause, 10000))
+      return ns(1000, yields(copas.pause, 1000))
     end)
   end,
 }
@@ -259,11 +260,11 @@ end
 
 local keep = {} -- plain coroutines; the others' loops hold their tasks
 
--- Makes functions that wait: a closure of its own for each task, as a task
--- that does something has.
+-- Makes functions that wait: a closure for each task, as a task that does
+-- something has.
 local function waiters(wait)
-  return function(seconds)
-    return function() wait(seconds) end
+  return function()
+    return function() wait(1e6) end
   end
 end
 
@@ -274,7 +275,7 @@ local function memory(n)
       return bytes(n, function(k)
         local waiter = waiters(coroutine.yield)
         for _ = 1, k do
-          local task = coroutine.create(waiter(1e6))
+          local task = coroutine.create(waiter())
           coroutine.resume(task)
           keep[#keep + 1] = task
         end
@@ -284,7 +285,7 @@ local function memory(n)
       return in_rthandle(function(rt)
         return bytes(n, function(k)
           local waiter = waiters(rt.sleep)
-          for _ = 1, k do rt.spawn_local(waiter(1e6)) end
+          for _ = 1, k do rt.spawn_local(waiter()) end
           rt.sleep(0.01) -- by then each has run up to its own sleep
         end)
       end)
@@ -294,7 +295,7 @@ local function memory(n)
       local loop = cqueues.new()
       return bytes(n, function(k)
         local waiter = waiters(cqueues.sleep)
-        for _ = 1, k do loop:wrap(waiter(1e6)) end
+        for _ = 1, k do loop:wrap(waiter()) end
         assert(loop:step(0))
       end)
     end,
@@ -302,7 +303,7 @@ local function memory(n)
       local copas = need "copas"
       return bytes(n, function(k)
         local waiter = waiters(copas.pause)
-        for _ = 1, k do copas.addthread(waiter(1e6)) end
+        for _ = 1, k do copas.addthread(waiter()) end
         copas.step(0)
       end)
     end,

@@ -134,14 +134,17 @@ static inline enum rth__todo rth__state_wake_by_ref(rth__state_t *s) {
   return next >= cur + RTH_S_REF ? RTH_DO_SUBMIT : RTH_DO_NOTHING;
 }
 
-/* A waker that gives its reference: it becomes the queue's. */
+/* A waker that gives its reference.  SUBMIT: the queue got a reference of its
+** own, and the caller drops this one only after it has queued the task: until
+** then it keeps the executor alive, which the task's last reference may free
+** as soon as another thread has run it. */
 static inline enum rth__todo rth__state_wake(rth__state_t *s) {
   uint64_t cur = rth__load_rlx(s), next;
   int submit;
   do {
     submit = !(cur & (RTH_S_LIFE | RTH_S_NOTIFIED));
     if (submit)
-      next = cur | RTH_S_NOTIFIED;
+      next = (cur | RTH_S_NOTIFIED) + RTH_S_REF;
     else if (cur & RTH_S_RUNNING)
       next = (cur | RTH_S_NOTIFIED) - RTH_S_REF;
     else
@@ -168,7 +171,7 @@ static inline enum rth__todo rth__state_abort(rth__state_t *s) {
 /* The JoinHandle stored a waker: hands it to the runtime.  0: the task is
 ** complete, the waker stays the JoinHandle's. */
 static inline int rth__state_set_join_waker(rth__state_t *s) {
-  uint64_t cur = rth__load_rlx(s);
+  uint64_t cur = rth__load_acq(s); /* [S2] where it is complete */
   do {
     if (cur & RTH_S_COMPLETE) return 0;
   } while (!rth__cas_weak_ar(s, &cur, cur | RTH_S_JOIN_WAKER)); /* [S3] */
@@ -177,7 +180,7 @@ static inline int rth__state_set_join_waker(rth__state_t *s) {
 
 /* The JoinHandle takes its waker back.  0: the task is complete. */
 static inline int rth__state_unset_join_waker(rth__state_t *s) {
-  uint64_t cur = rth__load_rlx(s);
+  uint64_t cur = rth__load_acq(s); /* [S2] where it is complete */
   do {
     if (cur & RTH_S_COMPLETE) return 0;
   } while (!rth__cas_weak_ar(s, &cur, cur & ~RTH_S_JOIN_WAKER)); /* [S3] */

@@ -100,11 +100,11 @@ TEST(waking_an_idle_task_by_ref_makes_a_reference_for_the_queue) {
   ASSERT_EQ(refs(), 3);
 }
 
-TEST(waking_an_idle_task_gives_the_wakers_reference_to_the_queue) {
+TEST(waking_an_idle_task_leaves_the_waker_its_reference_until_it_is_queued) {
   set(0, 2);
   ASSERT_EQ(rth__state_wake(&word), RTH_DO_SUBMIT);
   ASSERT_EQ(bits(), RTH_S_NOTIFIED);
-  ASSERT_EQ(refs(), 2);
+  ASSERT_EQ(refs(), 3);
 }
 
 TEST(waking_twice_queues_once) {
