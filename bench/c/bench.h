@@ -20,7 +20,6 @@
 
 static rth_runtime_t *runtime;
 static rth_handle_t *handle;
-static rth_join_t *joins[10000];
 static int left;   /* tasks of this round that still run */
 static sem_t done; /* what the std channel is to the Rust side */
 
@@ -55,31 +54,6 @@ static void block_on(const rth_future_ops_t *ops, void *self) {
   check(rth_runtime_block_on(runtime, ops, self, &o));
   if (o.how != RTH_READY) abort();
 }
-
-/* Awaits `n` JoinHandles in order.  As in Tokio, each takes a unit of the
-** budget. */
-struct join_all {
-  rth_join_t **handles;
-  int next, n;
-};
-
-static rth_poll_t join_all_poll(void *self, rth_cx_t *cx, void **out) {
-  struct join_all *f = self;
-  rth_outcome_t o;
-  (void)out;
-  for (; f->next < f->n; f->next++) {
-    rth_join_t *j = f->handles[f->next];
-    if (!rth_budget(cx)) {
-      rth_yield(cx);
-      return RTH_PENDING;
-    }
-    if (rth_join_poll(j, &cx->waker, &o) == RTH_PENDING) return RTH_PENDING;
-    if (o.how != RTH_READY) abort();
-    rth_join_free(j);
-  }
-  return RTH_READY;
-}
-static const rth_future_ops_t join_all = {.poll = join_all_poll};
 
 /* ---- measuring ------------------------------------------------------------- */
 

@@ -9,6 +9,8 @@
 #include "bench.h"
 #include "oneshot.h"
 
+static rth_join_t *joins[10000];
+
 /* ---- futures that many benchmarks use ----------------------------------- */
 
 static rth_poll_t empty_poll(void *self, rth_cx_t *cx, void **out) {
@@ -23,6 +25,31 @@ static rth_poll_t finish_poll(void *self, rth_cx_t *cx, void **out) {
   return RTH_READY;
 }
 static const rth_future_ops_t finish = {.poll = finish_poll};
+
+/* Awaits `n` JoinHandles in order.  As in Tokio, each takes a unit of the
+** budget. */
+struct join_all {
+  rth_join_t **handles;
+  int next, n;
+};
+
+static rth_poll_t join_all_poll(void *self, rth_cx_t *cx, void **out) {
+  struct join_all *f = self;
+  rth_outcome_t o;
+  (void)out;
+  for (; f->next < f->n; f->next++) {
+    rth_join_t *j = f->handles[f->next];
+    if (!rth_budget(cx)) {
+      rth_yield(cx);
+      return RTH_PENDING;
+    }
+    if (rth_join_poll(j, &cx->waker, &o) == RTH_PENDING) return RTH_PENDING;
+    if (o.how != RTH_READY) abort();
+    rth_join_free(j);
+  }
+  return RTH_READY;
+}
+static const rth_future_ops_t join_all = {.poll = join_all_poll};
 
 static void spawn_joins(int n) {
   for (int i = 0; i < n; i++)

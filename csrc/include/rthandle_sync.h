@@ -40,7 +40,7 @@
 extern "C" {
 #endif
 
-/* ---- waits -------------------------------------------------------------- */
+/* ---- waits ------------------------------------------------------------- */
 
 typedef struct rth_wait_link {
   struct rth_wait_link *next, *prev;
@@ -70,7 +70,7 @@ static inline void rth_wait_cancel(rth_wait_t *w) {
   if (w->cancel != NULL) w->cancel(w);
 }
 
-/* ---- messages ------------------------------------------------------------ */
+/* ---- messages ---------------------------------------------------------- */
 
 typedef struct rth_msg {
   union {
@@ -85,7 +85,7 @@ typedef struct rth_msg {
 rth_msg_t *rth_msg_ref(rth_msg_t *m);  /* own.  NULL is allowed */
 void rth_msg_unref(rth_msg_t *m);      /* consume.  NULL is allowed */
 
-/* ---- semaphore ------------------------------------------------------------ */
+/* ---- semaphore --------------------------------------------------------- */
 
 typedef struct rth_semaphore rth_semaphore_t;
 
@@ -112,7 +112,7 @@ uint64_t rth_semaphore_available(rth_semaphore_t *s);
 void rth_semaphore_close(rth_semaphore_t *s);
 int rth_semaphore_is_closed(rth_semaphore_t *s);
 
-/* ---- mutex, rwlock: they guard a shared message or nothing ----------------- */
+/* ---- mutex, rwlock: they guard a shared message or nothing ------------- */
 
 typedef struct rth_lock rth_lock_t;
 
@@ -140,7 +140,7 @@ rth_msg_t *rth_lock_get(const rth_lock_t *l);
 /* Stores another value.  Consumes.  Thread: the writer's. */
 void rth_lock_set(rth_lock_t *l, rth_msg_t *value);
 
-/* ---- once cell -------------------------------------------------------------- */
+/* ---- once cell --------------------------------------------------------- */
 
 typedef struct rth_once rth_once_t;
 
@@ -159,7 +159,7 @@ void rth_once_finish(rth_once_t *o, rth_msg_t *value);
 /* EINVAL: set already; EAGAIN: being made.  Consumes value on success. */
 RTH_MUSTUSE int rth_once_set(rth_once_t *o, rth_msg_t *value);
 
-/* ---- notify ------------------------------------------------------------------ */
+/* ---- notify ------------------------------------------------------------ */
 
 typedef struct rth_notify rth_notify_t;
 
@@ -177,11 +177,12 @@ void rth_notify_one(rth_notify_t *n);
 /* Wakes all that wait now; stores nothing. */
 void rth_notify_all(rth_notify_t *n);
 
-/* ---- barrier ------------------------------------------------------------------ */
+/* ---- barrier ----------------------------------------------------------- */
 
 typedef struct rth_barrier rth_barrier_t;
 
-RTH_MUSTUSE int rth_barrier_new(uint64_t n, rth_barrier_t **out); /* EINVAL: 0 */
+/* EINVAL: n is 0. */
+RTH_MUSTUSE int rth_barrier_new(uint64_t n, rth_barrier_t **out);
 rth_barrier_t *rth_barrier_ref(rth_barrier_t *b);
 void rth_barrier_unref(rth_barrier_t *b);
 /* READY when n wait; *leader is 1 for the last to come.  A wait that is
@@ -189,7 +190,7 @@ void rth_barrier_unref(rth_barrier_t *b);
 rth_poll_t rth_barrier_poll(rth_barrier_t *b, rth_wait_t *w,
                             const rth_waker_t *waker, int *leader);
 
-/* ---- oneshot: one message, once --------------------------------------------- */
+/* ---- oneshot: one message, once ---------------------------------------- */
 
 typedef struct rth_oneshot rth_oneshot_t;
 
@@ -208,7 +209,7 @@ RTH_MUSTUSE int rth_oneshot_try(rth_oneshot_t *o, rth_msg_t **m);
 void rth_oneshot_close(rth_oneshot_t *o); /* sends fail from here on */
 void rth_oneshot_rx_free(rth_oneshot_t *o);
 
-/* ---- mpsc: many senders, one receiver ------------------------------------------ */
+/* ---- mpsc: many senders, one receiver ---------------------------------- */
 
 typedef struct rth_mpsc rth_mpsc_t;
 
@@ -247,7 +248,7 @@ size_t rth_mpsc_len(rth_mpsc_t *c);
 void rth_mpsc_rx_close(rth_mpsc_t *c);
 void rth_mpsc_rx_free(rth_mpsc_t *c); /* closes, drops what is left */
 
-/* ---- broadcast: each receiver sees every message ------------------------------- */
+/* ---- broadcast: each receiver sees every message ----------------------- */
 
 typedef struct rth_broadcast rth_broadcast_t;       /* the channel */
 typedef struct rth_broadcast_rx rth_broadcast_rx_t; /* one receiver */
@@ -280,7 +281,7 @@ RTH_MUSTUSE int rth_broadcast_try_recv(rth_broadcast_rx_t *rx, rth_msg_t **m,
 uint64_t rth_broadcast_len(rth_broadcast_rx_t *rx); /* not yet seen */
 void rth_broadcast_rx_free(rth_broadcast_rx_t *rx);
 
-/* ---- watch: the last value -------------------------------------------------------- */
+/* ---- watch: the last value --------------------------------------------- */
 
 typedef struct rth_watch rth_watch_t;
 
@@ -316,7 +317,7 @@ RTH_MUSTUSE int rth_watch_has_changed(rth_watch_t *c,
                                       const rth_watch_seen_t *seen,
                                       int *changed);
 
-/* ---- cancellation token: a tree ------------------------------------------------- */
+/* ---- cancellation token: a tree ---------------------------------------- */
 
 typedef struct rth_token rth_token_t;
 

@@ -93,7 +93,7 @@ int rth_broadcast_new(uint64_t capacity, rth_broadcast_t **tx,
   return err;
 }
 
-/* ---- senders -------------------------------------------------------------------- */
+/* ---- senders ----------------------------------------------------------- */
 
 void rth_broadcast_tx_clone(rth_broadcast_t *c) {
   rth__ref(&c->refs);
@@ -148,7 +148,7 @@ uint64_t rth_broadcast_receivers(rth_broadcast_t *c) {
   return n;
 }
 
-/* ---- receivers ------------------------------------------------------------------- */
+/* ---- receivers --------------------------------------------------------- */
 
 /* The first number that is still in the ring.  Under the lock. */
 static uint64_t oldest(const rth_broadcast_t *c) {

@@ -32,7 +32,7 @@ void rth__mailbox_init(rth__mailbox_t *b) {
   b->count = 0;
 }
 
-/* ---- pushers ----------------------------------------------------------------- */
+/* ---- pushers ----------------------------------------------------------- */
 
 static void wake_receiver(rth__mailbox_t *b) {
   rth_waker_t k = b->waker;
@@ -57,7 +57,7 @@ void rth__mailbox_rouse(rth__mailbox_t *b) {
   if (top == WAITING) wake_receiver(b);
 }
 
-/* ---- the receiver -------------------------------------------------------------- */
+/* ---- the receiver ------------------------------------------------------ */
 
 int rth__mailbox_take(rth__mailbox_t *b) {
   rth_msg_t *top = rth__load_rlx(&b->top), *newest, *oldest = NULL;

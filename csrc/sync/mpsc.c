@@ -54,7 +54,7 @@ static void unref(rth_mpsc_t *c) {
   rth__free(c);
 }
 
-/* ---- senders ----------------------------------------------------------------- */
+/* ---- senders ----------------------------------------------------------- */
 
 void rth_mpsc_tx_clone(rth_mpsc_t *c) {
   (void)rth__add_rlx(&c->senders, 1);
@@ -128,7 +128,7 @@ int rth_mpsc_is_closed(rth_mpsc_t *c) {
   return rth__sem_is_closed(&c->places);
 }
 
-/* ---- the receiver --------------------------------------------------------------- */
+/* ---- the receiver ------------------------------------------------------ */
 
 /* Whether nothing can be pushed any more. */
 static int has_ended(rth_mpsc_t *c) {

@@ -54,7 +54,7 @@ void rth_notify_unref(rth_notify_t *n) {
   rth__free(n);
 }
 
-/* ---- notifying -------------------------------------------------------------------- */
+/* ---- notifying --------------------------------------------------------- */
 
 /* Changes the state, by compare-and-swap, where it is not WAITING; answers
 ** whether it was done. */
@@ -77,6 +77,7 @@ static void notify_one_locked(rth_notify_t *n) {
   rth_waker_t k = {NULL, NULL};
   if (!change(n, STATE, KEPT)) {
     rth_wait_t *w = rth__waits_first(&n->waits);
+    RTH_CHECK(w != NULL);
     w->state = RTH_WAIT_GRANTED;
     k = rth__wait_take(w);
     leave_waiting(n);
@@ -99,7 +100,7 @@ void rth_notify_all(rth_notify_t *n) {
   rth__waits_wake(&n->waits, &n->lock);
 }
 
-/* ---- waiting ------------------------------------------------------------------------ */
+/* ---- waiting ----------------------------------------------------------- */
 
 static uint64_t count_of(rth_notify_t *n) {
   return rth__load_acq(&n->word) & ~STATE; /* [Y9] */

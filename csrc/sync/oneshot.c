@@ -44,7 +44,7 @@ static void unref(rth_oneshot_t *o) {
   rth__free(o);
 }
 
-/* ---- the sender ---------------------------------------------------------------- */
+/* ---- the sender -------------------------------------------------------- */
 
 /* The last word of the sender.  Answers whether the receiver is still there. */
 static int finish(rth_oneshot_t *o, uint32_t word) {
@@ -74,7 +74,7 @@ int rth_oneshot_is_closed(rth_oneshot_t *o) {
   return rth__load_rlx(&o->word) == CLOSED;
 }
 
-/* ---- the receiver --------------------------------------------------------------- */
+/* ---- the receiver ------------------------------------------------------ */
 
 int rth_oneshot_try(rth_oneshot_t *o, rth_msg_t **m) {
   uint32_t cur = rth__load_acq(&o->word); /* [Y6] */

@@ -33,7 +33,7 @@ void rth__sem_destroy(rth__sem_t *s) {
   rth__mutex_destroy(&s->lock);
 }
 
-/* ---- acquire --------------------------------------------------------------- */
+/* ---- acquire ----------------------------------------------------------- */
 
 int rth__sem_try(rth__sem_t *s, uint64_t n) {
   uint64_t cur = rth__load_acq(&s->word); /* [Y2] */
@@ -100,7 +100,7 @@ rth_poll_t rth__sem_poll(rth__sem_t *s, uint64_t n, rth_wait_t *w,
   return err == RTH_ECLOSED ? RTH_FAILED : begin(s, n, w, waker);
 }
 
-/* ---- release --------------------------------------------------------------- */
+/* ---- release ----------------------------------------------------------- */
 
 /* Nobody waits any more: n permits go into the word.  Under the lock. */
 static void publish(rth__sem_t *s, uint64_t n) {
@@ -181,7 +181,7 @@ uint64_t rth__sem_available(rth__sem_t *s) {
   return rth__load_acq(&s->word) / ONE; /* [Y2] */
 }
 
-/* ---- close ------------------------------------------------------------------ */
+/* ---- close ------------------------------------------------------------- */
 
 void rth__sem_close(rth__sem_t *s) {
   uint64_t cur, back = 0;

@@ -65,7 +65,7 @@ rth_token_t *rth_token_ref(rth_token_t *t) {
   return t;
 }
 
-/* ---- the tree: under the lock ------------------------------------------------------ */
+/* ---- the tree: under the lock ------------------------------------------ */
 
 static void link_child(rth_token_t *parent, rth_token_t *t) {
   t->parent = parent;
@@ -122,7 +122,7 @@ void rth_token_unref(rth_token_t *t) {
   tree_unref(tree);
 }
 
-/* ---- cancelling -------------------------------------------------------------------- */
+/* ---- cancelling -------------------------------------------------------- */
 
 int rth_token_is_cancelled(rth_token_t *t) {
   return rth__load_acq(&t->cancelled) != 0; /* [Y10] */

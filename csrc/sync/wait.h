@@ -56,7 +56,8 @@ void rth__waits_move(rth__waits_t *to, rth__waits_t *from);
 rth_waker_t rth__wait_queue(rth_wait_t *w, rth__waits_t *l, void *obj,
                             void (*cancel)(rth_wait_t *),
                             const rth_waker_t *waker);
-/* Makes it fresh.  Answers a waker to drop after the lock.  Thread: the same. */
+/* Makes it fresh.  Answers a waker to drop after the lock.  Thread: the
+** waiter's, under the lock. */
 rth_waker_t rth__wait_end(rth_wait_t *w);
 
 /* A cancel where nothing was handed over. */

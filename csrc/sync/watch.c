@@ -48,7 +48,7 @@ static void add(rth_watch_t *c, uint64_t *number) {
   rth__mutex_unlock(&c->lock);
 }
 
-/* ---- senders -------------------------------------------------------------------- */
+/* ---- senders ----------------------------------------------------------- */
 
 void rth_watch_tx_clone(rth_watch_t *c) { add(c, &c->senders); }
 
@@ -94,7 +94,7 @@ uint64_t rth_watch_receivers(rth_watch_t *c) {
   return n;
 }
 
-/* ---- receivers ------------------------------------------------------------------- */
+/* ---- receivers --------------------------------------------------------- */
 
 void rth_watch_rx_clone(rth_watch_t *c) { add(c, &c->receivers); }
 

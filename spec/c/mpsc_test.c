@@ -41,7 +41,7 @@ static rth_poll_t reserve(struct waiter *w, uint64_t n) {
   return rth_mpsc_reserve_poll(c, n, &w->wait, &w->waker);
 }
 
-/* ---- sending and receiving -------------------------------------------------- */
+/* ---- sending and receiving --------------------------------------------- */
 
 TEST(messages_come_in_the_order_they_were_sent) {
   int i;
@@ -143,7 +143,7 @@ TEST(recv_many_of_an_ended_channel_fails) {
   rth_mpsc_rx_free(c);
 }
 
-/* ---- places -------------------------------------------------------------------- */
+/* ---- places ------------------------------------------------------------ */
 
 TEST(a_full_channel_refuses_until_a_message_is_received) {
   make(2);
@@ -221,7 +221,7 @@ TEST(an_unbounded_channel_is_never_full) {
   end();
 }
 
-/* ---- the senders go -------------------------------------------------------------- */
+/* ---- the senders go ---------------------------------------------------- */
 
 TEST(the_last_sender_that_goes_ends_the_channel_after_its_messages) {
   WAITERS(w);
@@ -254,7 +254,7 @@ TEST(the_last_sender_that_goes_wakes_the_receiver) {
   rth_mpsc_rx_free(c);
 }
 
-/* ---- the receiver goes ------------------------------------------------------------ */
+/* ---- the receiver goes ------------------------------------------------- */
 
 TEST(a_receiver_that_goes_closes_and_drops_what_is_unread) {
   WAITERS(w);
@@ -342,7 +342,7 @@ TEST(after_close_a_cancelled_send_ends_the_channel) {
   end();
 }
 
-/* ---- cancelling a receive ----------------------------------------------------------- */
+/* ---- cancelling a receive ---------------------------------------------- */
 
 TEST(a_cancelled_receive_drops_its_waker_and_loses_nothing) {
   WAITERS(w);
@@ -372,7 +372,7 @@ TEST(a_receive_cancelled_after_its_wake_up_leaves_the_message) {
   end();
 }
 
-/* ---- many threads ------------------------------------------------------------------ */
+/* ---- many threads ------------------------------------------------------ */
 
 enum { PRODUCERS = 4, EACH = 20000 };
 
@@ -417,7 +417,7 @@ static void many_threads(uint64_t capacity) {
 TEST(from_many_threads_all_arrive_in_each_threads_order) { many_threads(0); }
 TEST(the_same_with_few_places) { many_threads(8); }
 
-/* ---- failures ------------------------------------------------------------------------ */
+/* ---- failures ---------------------------------------------------------- */
 
 TEST(a_capacity_beyond_the_maximum_is_refused) {
   ASSERT_EQ(rth_mpsc_new(RTH_MAX_PERMITS + 1, &c), RTH_EINVAL);

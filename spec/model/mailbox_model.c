@@ -28,7 +28,7 @@ static void setup_2(void) { setup_of(2, 1); }
 static void setup_2_senders(void) { setup_of(2, 2); }
 static void setup_goes(void) { setup_of(1, 1); }
 
-/* ---- pushers --------------------------------------------------------------- */
+/* ---- pushers ----------------------------------------------------------- */
 
 static void push(int i) {
   mc_touch(&messages[i]);
@@ -52,7 +52,7 @@ static void push_1_and_leave(void) {
   leave();
 }
 
-/* ---- the receiver ------------------------------------------------------------ */
+/* ---- the receiver ------------------------------------------------------ */
 
 static void take(rth_msg_t *m) {
   int i = (int)(m - messages);
@@ -117,7 +117,7 @@ static void check(void) {
   if (got != expected) mc_fail("%d of %d messages", got, expected);
 }
 
-/* ---- the waker's one user, and seeded bugs ------------------------------------- */
+/* ---- the waker's one user, and seeded bugs ----------------------------- */
 
 /* Where pushers and the receiver have the waker in hand. */
 static void watch(mc_op_t *op) {

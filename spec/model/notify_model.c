@@ -67,7 +67,7 @@ static void check(void) {
     mc_fail("nobody waits, but the word says so");
 }
 
-/* ---- seeded bugs ------------------------------------------------------------ */
+/* ---- seeded bugs ------------------------------------------------------- */
 
 static void wait_split(mc_op_t *op) {
   if (in(op, MC_CAS, "take_or_wait")) op->split = 1;

@@ -68,7 +68,7 @@ static void check(void) {
   if (freed != o) mc_fail("not freed");
 }
 
-/* ---- the waker's one user, and seeded bugs ------------------------------------ */
+/* ---- the waker's one user, and seeded bugs ----------------------------- */
 
 static void watch(mc_op_t *op) {
   if (in(op, MC_CAS, "rth_oneshot_poll")) mc_touch(&o->waker);

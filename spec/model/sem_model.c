@@ -84,7 +84,7 @@ static void check(void) {
   if (sem.word & WAITERS) mc_fail("nobody waits, but the word says so");
 }
 
-/* ---- seeded bugs ------------------------------------------------------------ */
+/* ---- seeded bugs ------------------------------------------------------- */
 
 static void try_split(mc_op_t *op) {
   if (in(op, MC_CAS, "rth__sem_try")) op->split = 1;

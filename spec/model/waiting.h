@@ -36,7 +36,7 @@ static inline void waiting_init(void) {
   }
 }
 
-/* ---- seeded bugs ---------------------------------------------------------- */
+/* ---- seeded bugs ------------------------------------------------------- */
 
 static inline int in(const mc_op_t *op, mc_kind_t kind, const char *func) {
   return op->kind == kind && strcmp(op->func, func) == 0;

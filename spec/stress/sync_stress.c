@@ -73,7 +73,7 @@ static rth_poll_t yields(rth_cx_t *cx) {
   return RTH_PENDING;
 }
 
-/* ---- running ---------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------- */
 
 static rth_runtime_t *runtime;
 static rth_join_t *joins[2 * ACTORS];
@@ -126,7 +126,7 @@ static void on_all(void (*scenario)(unsigned workers)) {
     for (workers = 1; workers <= 16; workers *= 2) scenario(workers);
 }
 
-/* ---- semaphore ---------------------------------------------------------------- */
+/* ---- semaphore --------------------------------------------------------- */
 
 enum { PERMITS = 5 };
 static rth_semaphore_t *semaphore;
@@ -169,7 +169,7 @@ static void sem_scenario(unsigned workers) {
 
 TEST(no_permit_is_lost_or_doubled) { on_all(sem_scenario); }
 
-/* ---- mpsc ------------------------------------------------------------------------ */
+/* ---- mpsc -------------------------------------------------------------- */
 
 static rth_mpsc_t *channel;
 static RTH_ATOMIC(int) sent;
@@ -258,7 +258,7 @@ TEST(an_unbounded_channel_loses_no_message) { on_all(unbounded); }
 TEST(a_closed_channel_drains) { on_all(closed); }
 TEST(a_closed_unbounded_channel_drains) { on_all(closed_unbounded); }
 
-/* ---- oneshot ---------------------------------------------------------------------- */
+/* ---- oneshot ----------------------------------------------------------- */
 
 /* Even actors send to the odd ones, over a new oneshot in each round, which
 ** travels through a channel of one place. */
@@ -353,7 +353,7 @@ static void oneshot_scenario(unsigned workers) {
 
 TEST(answers_arrive_or_are_dropped) { on_all(oneshot_scenario); }
 
-/* ---- mutex, rwlock ------------------------------------------------------------------ */
+/* ---- mutex, rwlock ----------------------------------------------------- */
 
 static rth_lock_t *lock;
 static int guarded, writes; /* under the lock */
@@ -416,7 +416,7 @@ static void rwlock_scenario(unsigned workers) { lock_scenario(workers, 1); }
 TEST(a_mutex_has_one_holder) { on_all(mutex_scenario); }
 TEST(an_rwlock_has_one_writer_or_readers) { on_all(rwlock_scenario); }
 
-/* ---- notify --------------------------------------------------------------------------- */
+/* ---- notify ------------------------------------------------------------ */
 
 static rth_notify_t *notify;
 static RTH_ATOMIC(int) work, to_come;
@@ -464,7 +464,7 @@ static void notify_scenario(unsigned workers) {
 
 TEST(no_notification_is_lost) { on_all(notify_scenario); }
 
-/* ---- barrier --------------------------------------------------------------------------- */
+/* ---- barrier ----------------------------------------------------------- */
 
 enum { PARTIES = 7 };
 static rth_barrier_t *barrier;
@@ -501,7 +501,7 @@ static void barrier_scenario(unsigned workers) {
 ** once too often: so here nobody gives up. */
 TEST(a_barrier_opens_once_a_round) { on_all(barrier_scenario); }
 
-/* ---- broadcast, watch --------------------------------------------------------------------- */
+/* ---- broadcast, watch -------------------------------------------------- */
 
 static rth_broadcast_t *radio;
 
@@ -527,7 +527,8 @@ static rth_poll_t listener_run(struct actor *a, rth_cx_t *cx) {
 static rth_poll_t speaker_run(struct actor *a, rth_cx_t *cx) {
   uint64_t n;
   for (; a->round < 4 * ROUNDS; a->round++) {
-    if (a->step == 0) ASSERT_OK(rth_broadcast_send(radio, letter(a->round), &n));
+    if (a->step == 0)
+      ASSERT_OK(rth_broadcast_send(radio, letter(a->round), &n));
     a->step = !a->step && chance(a, 10);
     if (a->step) return yields(cx);
   }
@@ -601,7 +602,7 @@ static void watch_scenario(unsigned workers) {
 
 TEST(the_last_value_of_a_watch_is_seen_by_all) { on_all(watch_scenario); }
 
-/* ---- once cell -------------------------------------------------------------------------- */
+/* ---- once cell --------------------------------------------------------- */
 
 static rth_once_t *once;
 static RTH_ATOMIC(int) made;
@@ -648,7 +649,7 @@ static void once_scenario(unsigned workers) {
 
 TEST(a_cell_is_made_once) { on_all(once_scenario); }
 
-/* ---- tokens ------------------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------ */
 
 static rth_token_t *root;
 
