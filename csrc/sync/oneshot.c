@@ -38,10 +38,9 @@ int rth_oneshot_new(rth_oneshot_t **out) {
   return 0;
 }
 
+/* A message was received, refused, or dropped by the receiver by now. */
 static void unref(rth_oneshot_t *o) {
-  if (!rth__unref(&o->refs)) return;
-  if (o->m != NULL) o->m->drop(o->m);
-  rth__free(o);
+  if (rth__unref(&o->refs)) rth__free(o);
 }
 
 /* ---- the sender -------------------------------------------------------- */

@@ -107,7 +107,7 @@ static void publish(rth__sem_t *s, uint64_t n) {
   uint64_t cur = rth__load_rlx(&s->word), sum;
   do {
     sum = cur / ONE + n;
-    if (sum > RTH_MAX_PERMITS) sum = RTH_MAX_PERMITS; /* released meanwhile */
+    if (sum > RTH_MAX_PERMITS) sum = RTH_MAX_PERMITS; /* misuse that raced */
   } while (!rth__cas_weak_ar(&s->word, &cur, (cur & CLOSED) | sum * ONE));
   /* [Y2] */
 }
@@ -142,19 +142,13 @@ static void give(rth__sem_t *s, uint64_t n) {
 int rth__sem_release(rth__sem_t *s, uint64_t n) {
   uint64_t cur = rth__load_rlx(&s->word);
   if (RTH_UNLIKELY(n > RTH_MAX_PERMITS)) return RTH_EINVAL;
-  for (;;) {
-    while (!(cur & WAITERS)) {
-      if (RTH_UNLIKELY(n > RTH_MAX_PERMITS - cur / ONE)) return RTH_EINVAL;
-      if (rth__cas_weak_ar(&s->word, &cur, cur + n * ONE)) return 0; /* [Y2] */
-    }
-    rth__mutex_lock(&s->lock);
-    if (!rth__waits_empty(&s->waits)) {
-      give(s, n);
-      return 0;
-    }
-    rth__mutex_unlock(&s->lock); /* they have gone: the word again */
-    cur = rth__load_rlx(&s->word);
+  while (!(cur & WAITERS)) {
+    if (RTH_UNLIKELY(n > RTH_MAX_PERMITS - cur / ONE)) return RTH_EINVAL;
+    if (rth__cas_weak_ar(&s->word, &cur, cur + n * ONE)) return 0; /* [Y2] */
   }
+  rth__mutex_lock(&s->lock);
+  give(s, n); /* to the word, where they have gone meanwhile */
+  return 0;
 }
 
 void rth__sem_cancel(rth_wait_t *w) {

@@ -37,6 +37,7 @@ TEST(the_last_to_come_leads_round_after_round) {
     ASSERT_EQ(woken(&w[0]), 1);
     ASSERT_EQ(woken(&w[1]), 1);
     ASSERT_EQ(poll(&w[0]), PASSED);
+    ASSERT(!rth_wait_is_registered(&w[0].wait));
     ASSERT_EQ(poll(&w[1]), PASSED);
   }
   rth_barrier_unref(b);

@@ -90,6 +90,7 @@ TEST(a_send_wakes_all_that_wait) {
   ASSERT_EQ(woken(&w[0]), 1);
   ASSERT_EQ(woken(&w[1]), 1);
   ASSERT_EQ(recv(rx, &w[0]), 1);
+  ASSERT(!rth_wait_is_registered(&w[0].wait));
   ASSERT_EQ(recv(rx2, &w[1]), 1);
   ASSERT_EQ(recv(rx, &w[0]), PENDING);
   rth_wait_cancel(&w[0].wait);

@@ -28,6 +28,7 @@ TEST(cancel_wakes_those_that_wait) {
   ASSERT_EQ(woken(&w[0]), 1);
   ASSERT_EQ(woken(&w[1]), 1);
   ASSERT_EQ(poll(root, &w[0]), RTH_READY);
+  ASSERT(!rth_wait_is_registered(&w[0].wait));
   ASSERT_EQ(poll(root, &w[1]), RTH_READY);
   ASSERT_EQ(poll(root, &w[2]), RTH_READY);
   rth_token_cancel(root);

@@ -79,6 +79,7 @@ TEST(a_send_wakes_the_receiver_that_waits) {
   ASSERT_OK(try_send(8));
   ASSERT_EQ(woken(&w[0]), 0);
   ASSERT_EQ(recv(&w[0]), 7);
+  ASSERT(!rth_wait_is_registered(&w[0].wait));
   ASSERT_EQ(recv(&w[0]), 8);
   ASSERT_EQ(recv(&w[0]), PENDING);
   ASSERT_OK(try_send(9));

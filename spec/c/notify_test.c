@@ -17,6 +17,7 @@ TEST(one_that_waits_is_notified) {
   rth_notify_one(n);
   ASSERT_EQ(woken(&w[0]), 1);
   ASSERT_EQ(poll(&w[0]), RTH_READY);
+  ASSERT(!rth_wait_is_registered(&w[0].wait));
   ASSERT_EQ(held(&w[0]), 0);
   ASSERT_EQ(poll(&w[0]), RTH_PENDING);
   rth_wait_cancel(&w[0].wait);

@@ -52,6 +52,7 @@ TEST(a_send_wakes_and_is_seen_once) {
   ASSERT_OK(send(2));
   ASSERT_EQ(woken(&w[0]), 1);
   ASSERT_EQ(changed(&w[0]), RTH_READY);
+  ASSERT(!rth_wait_is_registered(&w[0].wait));
   ASSERT_EQ(borrow(NULL), 2);
   ASSERT_EQ(changed(&w[0]), RTH_PENDING);
   rth_wait_cancel(&w[0].wait);

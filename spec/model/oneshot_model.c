@@ -15,6 +15,7 @@ void rth__free(void *p) {
 static rth_oneshot_t *o;
 static rth_msg_t message;
 static int ends; /* of the message: received, refused or dropped */
+static int received, leaves;
 
 static void message_drop(rth_msg_t *m) {
   mc_touch(m);
@@ -27,7 +28,7 @@ static void setup(void) {
   if (rth_oneshot_new(&o) != 0) abort();
   waiting_init();
   message.drop = message_drop;
-  ends = 0;
+  ends = received = leaves = 0;
   mc_touch(&message);
   mc_touch(&o->waker);
 }
@@ -38,6 +39,7 @@ static void send(void) {
 }
 static void go(void) {
   ends++; /* there is none */
+  leaves = 1;
   rth_oneshot_tx_free(o);
 }
 
@@ -45,7 +47,10 @@ static rth_poll_t poll(void) {
   rth_waker_t w = my_waker();
   rth_msg_t *m;
   rth_poll_t how = rth_oneshot_poll(o, &waits_of[mc_self()], &w, &m);
-  if (how == RTH_READY) message_drop(m);
+  if (how == RTH_READY) {
+    received = 1;
+    message_drop(m);
+  }
   return how;
 }
 static void receive(void) {
@@ -54,10 +59,11 @@ static void receive(void) {
 }
 static void give_up_and_receive(void) {
   if (poll() == RTH_PENDING) rth_wait_cancel(&waits_of[mc_self()]);
-  if (ends == 0) receive();
+  if (!received) receive();
   else rth_oneshot_rx_free(o);
 }
 static void poll_and_leave(void) {
+  leaves = 1;
   (void)poll();
   rth_wait_cancel(&waits_of[mc_self()]);
   rth_oneshot_rx_free(o);
@@ -65,6 +71,7 @@ static void poll_and_leave(void) {
 
 static void check(void) {
   if (ends != 1) mc_fail("the message ended %d times", ends);
+  if (!received && !leaves) mc_fail("the message is lost");
   if (freed != o) mc_fail("not freed");
 }
 
