@@ -33,7 +33,7 @@ static void message_drop(rth_msg_t *m) {
 
 static void setup_of(uint64_t capacity, int senders) {
   int i;
-  free(freed);
+  free(channel); /* of the run before */
   freed = NULL;
   if (rth_mpsc_new(capacity, &channel) != 0) abort();
   while (--senders > 0) rth_mpsc_tx_clone(channel);
@@ -54,7 +54,7 @@ static void setup_full(void) {
 }
 static void setup_two_senders(void) { setup_of(0, 2); }
 
-/* ---- senders ------------------------------------------------------------- */
+/* ---- senders ----------------------------------------------------------- */
 
 static void send(int i) {
   rth_wait_t *w = &waits_of[mc_self()];
@@ -98,7 +98,7 @@ static void give_up_and_go(void) {
   go();
 }
 
-/* ---- the receiver ----------------------------------------------------------- */
+/* ---- the receiver ------------------------------------------------------ */
 
 static rth_poll_t receive_one(void) {
   rth_waker_t k = my_waker();
@@ -155,7 +155,7 @@ static void check_received(void) {
     if (received[i] != sent[i]) mc_fail("message %d is lost", i);
 }
 
-/* ---- seeded bugs --------------------------------------------------------------- */
+/* ---- seeded bugs ------------------------------------------------------- */
 
 static void go_split(mc_op_t *op) {
   if (in(op, MC_SUB, "rth_mpsc_tx_free")) op->split = 1;
@@ -191,8 +191,8 @@ static const mc_model_t models[] = {
     {MODEL("bug: leaving is a load and a store", setup_two_senders,
            send_and_go, send_other_and_go, receive), .preemptions = 2,
      .mutate = go_split, .finds = "deadlock"},
-    {MODEL("bug: the last use is relaxed", setup_unbounded, send_and_go, receive),
-     .preemptions = 3, .mutate = unref_relaxed, .finds = "race"},
+    {MODEL("bug: the last use is relaxed", setup_unbounded, send_and_go,
+           receive), .preemptions = 3, .mutate = unref_relaxed, .finds = "race"},
 };
 
 int main(void) {

@@ -23,7 +23,7 @@ static void message_drop(rth_msg_t *m) {
 }
 
 static void setup(void) {
-  free(freed);
+  free(o); /* of the run before */
   freed = NULL;
   if (rth_oneshot_new(&o) != 0) abort();
   waiting_init();
