@@ -167,20 +167,25 @@ static void request_drop(rth_msg_t *m) {
   free(m);
 }
 
+struct server {
+  rth_wait_t wait;
+  rth_mpsc_t *channel; /* the next round may have begun when it ends */
+};
+
 static rth_poll_t server_poll(void *self, rth_cx_t *cx, void **out) {
-  struct consumer *f = self;
+  struct server *f = self;
   rth_msg_t *m;
   rth_poll_t how;
   (void)out;
   for (;;) {
     BUDGET(cx);
-    how = rth_mpsc_recv_poll(channel, &f->wait, &cx->waker, &m);
+    how = rth_mpsc_recv_poll(f->channel, &f->wait, &cx->waker, &m);
     if (how != RTH_READY) break;
     check(rth_oneshot_send(((struct request *)m)->answer, number(1)));
     free(m);
   }
   if (how == RTH_PENDING) return RTH_PENDING;
-  rth_mpsc_rx_free(channel);
+  rth_mpsc_rx_free(f->channel);
   return RTH_READY;
 }
 static const rth_future_ops_t server = {.poll = server_poll};
@@ -217,10 +222,11 @@ static rth_poll_t client_poll(void *self, rth_cx_t *cx, void **out) {
 static const rth_future_ops_t client = {.poll = client_poll};
 
 static void request_reply(void) {
-  struct consumer s = {RTH_WAIT_INIT, 0};
+  struct server s = {RTH_WAIT_INIT, NULL};
   struct client c = {.wait = RTH_WAIT_INIT, .n = 1000};
   sum = 0;
   check(rth_mpsc_new(10, &channel));
+  s.channel = channel;
   spawn(&server, &s, sizeof s);
   block_on(&client, &c);
   if (sum != 1000) abort();
