@@ -19,7 +19,8 @@ BENCH_ARGS ?=
 VARIANT ?=
 B := build$(VARIANT:%=/%)
 
-LUA ?= $(shell for l in lua5.4 lua54 lua-5.4 lua; do command -v $$l && break; done)
+LUA := $(or $(LUA),$(shell \
+  for l in lua5.4 lua54 lua-5.4 lua; do command -v $$l && break; done))
 LUA_PC := $(shell for p in lua5.4 lua54 lua-5.4 lua; do \
   pkg-config --exists "$$p >= 5.4 $$p < 5.5" 2>&- && echo $$p && break; done)
 LUA_CFLAGS ?= $(shell pkg-config --cflags $(LUA_PC) 2>&-)
@@ -83,8 +84,10 @@ ifeq ($(shell uname),Darwin)
 SHARED := -bundle -undefined dynamic_lookup
 endif
 
-.PHONY: all demo test ctest spec asan tsan stress check check-ctest check-spec \
-  check-stress bench lint rock rockspec install clean
+# A target that installs something does the rest in a second make: this one has
+# looked for Lua and libuv before.
+.PHONY: all demo test ctest spec asan tsan stress bench lint rock rockspec \
+  install clean check check-ctest check-spec check-stress run-demo run-bench
 all: $(MODULE) $(LIB)
 
 $(B)/obj/csrc/lua/%.o $(B)/obj/spec/c/%.o: FLAGS = $(LUA_CFLAGS)
@@ -124,7 +127,9 @@ $(MODEL_PROGRAMS): $(B)/%: $(B)/obj/%.o $(MODEL_O)
 
 demo:
 	@scripts/deps.sh demo
-	@$(MAKE) -s all
+	@[ -e $(MODULE) ] || echo building
+	@$(MAKE) -s run-demo
+run-demo: all
 	@$(LUA) examples/wordcount.lua $(DEMO_ARGS)
 
 test:
@@ -152,7 +157,8 @@ check-stress: all $(STRESSES:%.c=$(B)/%)
 
 bench:
 	@scripts/deps.sh bench
-	@$(MAKE) -s all
+	@$(MAKE) -s run-bench
+run-bench: all
 	@$(LUA) bench/run $(BENCH_ARGS)
 
 lint:

@@ -58,7 +58,7 @@ fi
 CHECK_BUILD=$1
 shift
 CHECK_LIMIT=300 # seconds for one program or one file of specs
-case $CHECK_BUILD in */asan | */tsan) CHECK_LIMIT=1200 ;; esac
+case $CHECK_BUILD in */asan | */tsan) CHECK_LIMIT=900 ;; esac
 [ -z "${STRESS:-}" ] || CHECK_LIMIT=7200
 CHECK_FOLDER=$(mktemp -d) || exit 1
 trap 'rm -rf "$CHECK_FOLDER"' EXIT

@@ -2,13 +2,15 @@
 **
 ** WHY      our own: libuv's pool is one for the process, has four threads,
 **          and aborts when a thread cannot be started.  One lock: a job here
-**          is long against it.
+**          is long against it.  A burst of short jobs wakes one thread, not
+**          one for each: the one that comes sees to the next before it runs
+**          its own job, so none waits behind a job that blocks.
 ** THREADS  spawn, shutdown, metrics: any.
 ** OWNS     a queue's reference to each queued task; each thread has one to
 **          the core.  A thread that ends is joined by the next that ends, or
 **          by shutdown; once shutdown has stopped waiting, they detach.
-** INVARIANT  idle threads >= notifications on their way; a queued task has a
-**          notified or busy thread that will take it.
+** INVARIANT  queued <= notified + starting, or one is coming, or there are
+**          as many threads as may be.
 */
 #include "blocking/pool.h"
 
@@ -24,6 +26,8 @@ struct rth__pool {
   rth__fifo_t queue;
   unsigned queued, threads, idle, running;
   unsigned notified; /* idle threads that were promised work */
+  unsigned starting; /* threads that have not reached the queue yet */
+  int coming; /* the newest of these has not looked at the queue yet */
   int closed, detach;
   int has_ended; /* last_ended waits to be joined */
   rth__thread_t last_ended;
@@ -56,9 +60,21 @@ static rth__task_t *pop(rth__pool_t *p) {
   return t;
 }
 
+static int provide_thread(rth__pool_t *p, int *wake);
+
+/* Under lock.  The rest of the queue may need another thread. */
+static void pass_on(rth__pool_t *p) {
+  int wake = 0;
+  (void)provide_thread(p, &wake);
+  if (wake) rth__cond_signal(&p->work);
+}
+
 static void run_queue(rth__pool_t *p, rth_cx_t *cx) {
   rth__task_t *t;
+  int first = 1;
   while (!p->closed && (t = pop(p)) != NULL) {
+    if (first) pass_on(p);
+    first = 0;
     p->running++;
     rth__mutex_unlock(&p->lock);
     rth__task_run(t, cx);
@@ -81,6 +97,7 @@ static int wait_idle(rth__pool_t *p) {
     late = rth__cond_wait_until(&p->work, &p->lock, until) != 0;
   if (p->notified > 0) { /* who notified, took us off the idle ones */
     p->notified--;
+    p->coming = 0;
     return 1;
   }
   p->idle--;
@@ -109,11 +126,16 @@ static void blocking_main(void *pool) {
   rth__thread_t before;
   int had;
   rth__context.blocking = core;
+  rth__mutex_lock(&p->lock);
+  p->coming = 0;
+  pass_on(p);
+  rth__mutex_unlock(&p->lock);
   if (o->thread_start != NULL)
     o->thread_start(o->arg, &info, &rth__context.data);
   cx.data = rth__context.data;
   cx.handle = core;
   rth__mutex_lock(&p->lock);
+  p->starting--;
   do {
     run_queue(p, &cx);
   } while (wait_idle(p));
@@ -150,14 +172,20 @@ static int start_thread(rth__pool_t *p) {
 ** will run it; *wake: the caller signals, once it has left the lock. */
 static int provide_thread(rth__pool_t *p, int *wake) {
   int err;
+  if (p->coming || p->queued <= p->notified + p->starting) return 0;
   *wake = p->idle > 0;
   if (*wake) {
+    p->coming = 1;
     p->idle--;
     p->notified++;
     return 0;
   }
   if (p->threads >= p->core->options.max_blocking_threads) return 0;
   err = start_thread(p);
+  if (err == 0) {
+    p->coming = 1;
+    p->starting++;
+  }
   return p->threads > 0 ? 0 : err; /* those that live will come to it */
 }
 
@@ -189,8 +217,8 @@ static void cancel_queue(rth__pool_t *p) {
   }
 }
 
-void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline) {
-  rth__thread_t last;
+void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline, int last) {
+  rth__thread_t ended;
   int had;
   rth__mutex_lock(&p->lock);
   p->closed = 1;
@@ -202,12 +230,12 @@ void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline) {
     else if (rth__cond_wait_until(&p->ended, &p->lock, deadline) != 0)
       break;
   }
-  if (p->threads > 0) p->detach = 1;
+  if (p->threads > 0 && last) p->detach = 1;
   had = p->has_ended;
-  last = p->last_ended;
+  ended = p->last_ended;
   p->has_ended = 0;
   rth__mutex_unlock(&p->lock);
-  if (had) rth__thread_join(last);
+  if (had) rth__thread_join(ended);
 }
 
 void rth__pool_metrics(rth__pool_t *p, rth_metrics_t *m) {

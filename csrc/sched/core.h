@@ -62,6 +62,7 @@ struct rth_handle {
   unsigned workers_ready;  /* under lock; thread_start done */
   int joined;              /* under lock; worker threads joined or detached */
   rth__exec_t *locals;     /* under lock; what rth_local_new made */
+  rth__parker_t spare;     /* under lock; a descriptor for the next of them */
 
   uint64_t spawned; /* under lock; on local executors that are gone */
   RTH_ATOMIC(uint64_t) remote; /* statistics */

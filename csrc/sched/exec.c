@@ -48,6 +48,9 @@ void rth__exec_ref(rth__exec_t *e) { (void)rth__add_rlx(&e->refs, 1); }
 void rth__exec_unref(rth__exec_t *e) {
   rth_handle_t *core = e->core;
   if (rth__sub_ar(&e->refs, 1) != 1) return; /* [X2] */
+  rth__mutex_lock(&core->lock);
+  if (core->spare.fd_read < 0) rth__parker_move(&e->own, &core->spare);
+  rth__mutex_unlock(&core->lock);
   rth__exec_destroy(e);
   rth__free(e);
   rth__core_unref(core);
@@ -81,21 +84,6 @@ static int owned_here(rth__exec_t *e) {
 
 /* ---- queues ------------------------------------------------------------- */
 
-void rth__fifo_push(rth__fifo_t *q, rth__task_t *t) {
-  t->next = NULL;
-  if (q->first == NULL)
-    q->first = t;
-  else
-    q->last->next = t;
-  q->last = t;
-}
-
-rth__task_t *rth__fifo_pop(rth__fifo_t *q) {
-  rth__task_t *t = q->first;
-  if (t != NULL) q->first = t->next;
-  return t;
-}
-
 static void push_ready(rth__exec_t *e, rth__task_t *t) {
   rth__fifo_push(&e->ready, t);
   rth__bump(&e->ready_count);
@@ -114,10 +102,9 @@ void rth__exec_schedule(rth__exec_t *e, rth__task_t *t) {
   if (rth__inbox_push(&e->inbox, t)) rth__exec_unpark(e); /* [X1] */
 }
 
-int rth__exec_drain(rth__exec_t *e) {
+int rth__exec_take_inbox(rth__exec_t *e) {
   rth__task_t *t, *next;
   uint64_t n = 0;
-  if (rth__inbox_is_empty(&e->inbox)) return 0;
   for (t = rth__inbox_take(&e->inbox); t != NULL; t = next) { /* [X1] */
     next = t->next;
     push_ready(e, t);
@@ -125,14 +112,6 @@ int rth__exec_drain(rth__exec_t *e) {
   }
   (void)rth__sub_rlx(&e->inbox_count, n);
   return n > 0;
-}
-
-rth__task_t *rth__exec_next(rth__exec_t *e) {
-  rth__task_t *t = rth__fifo_pop(&e->ready);
-  if (t == NULL && rth__exec_drain(e)) t = rth__fifo_pop(&e->ready);
-  if (t != NULL)
-    rth__store_rlx(&e->ready_count, rth__load_rlx(&e->ready_count) - 1);
-  return t;
 }
 
 /* ---- tasks -------------------------------------------------------------- */
@@ -211,7 +190,7 @@ static void fire_timers(rth__exec_t *e) {
   fire(e, rth__wheel_advance(&e->wheel, rth__core_tick_now(e->core)));
 }
 
-void rth__exec_turn(rth__exec_t *e) {
+void rth__exec_do_turn(rth__exec_t *e) {
   rth__task_t *t;
   fire_timers(e);
   while ((t = rth__fifo_pop(&e->yielded)) != NULL) push_ready(e, t);
@@ -225,12 +204,11 @@ uint64_t rth__exec_deadline(rth__exec_t *e) {
                             : rth__core_tick_time(e->core, tick);
 }
 
-int rth__exec_park(rth__exec_t *e, uint64_t deadline) {
-  int interrupted;
+void rth__exec_park(rth__exec_t *e, uint64_t deadline,
+                    const rth__signals_t *held) {
   end_busy(e);
   rth__bump(&e->parks);
-  interrupted = rth__parker_park(rth__load_rlx(&e->parker), deadline); /* own */
+  rth__parker_park(rth__load_rlx(&e->parker), deadline, held); /* own write */
   rth__bump(&e->unparks);
   begin_busy(e);
-  return interrupted;
 }

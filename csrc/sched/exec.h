@@ -68,27 +68,58 @@ void rth__exec_close(rth__exec_t *e);
 /* Polls one task on this executor.  Thread: owner. */
 void rth__exec_run(rth__exec_t *e, rth__task_t *t);
 
-/* The next ready pinned task, or NULL.  Thread: owner. */
-rth__task_t *rth__exec_next(rth__exec_t *e);
-/* Moves what others sent into the ready queue; answers whether any came. */
-int rth__exec_drain(rth__exec_t *e);
-
-/* The driver's turn without waiting: timers, then yielded tasks. */
-void rth__exec_turn(rth__exec_t *e);
 /* Takes a timer out of the wheel or the list of due ones. */
 void rth__exec_forget(rth__exec_t *e, rth_sleep_t *s);
 /* When the driver must look again at the latest (rth_now): the next timer.
 ** RTH_FOREVER: never. */
 uint64_t rth__exec_deadline(rth__exec_t *e);
-/* Sleeps on the executor's parker until then; answers whether a signal
-** handler ran. */
-int rth__exec_park(rth__exec_t *e, uint64_t deadline);
-
-void rth__fifo_push(rth__fifo_t *q, rth__task_t *t);
-rth__task_t *rth__fifo_pop(rth__fifo_t *q);
+/* Sleeps on the executor's parker until then: see rth__parker_park. */
+void rth__exec_park(rth__exec_t *e, uint64_t deadline,
+                    const rth__signals_t *held);
 
 /* References of an executor that rth_local_new made. */
 void rth__exec_ref(rth__exec_t *e);
 void rth__exec_unref(rth__exec_t *e);
+
+/* ---- the hot part: what most often finds nothing to do is decided here --- */
+
+static inline void rth__fifo_push(rth__fifo_t *q, rth__task_t *t) {
+  t->next = NULL;
+  if (q->first == NULL)
+    q->first = t;
+  else
+    q->last->next = t;
+  q->last = t;
+}
+
+static inline rth__task_t *rth__fifo_pop(rth__fifo_t *q) {
+  rth__task_t *t = q->first;
+  if (t != NULL) q->first = t->next;
+  return t;
+}
+
+/* Moves what others sent into the ready queue; answers whether any came.
+** Thread: owner. */
+int rth__exec_take_inbox(rth__exec_t *e);
+static inline int rth__exec_drain(rth__exec_t *e) {
+  return !rth__inbox_is_empty(&e->inbox) && rth__exec_take_inbox(e);
+}
+
+/* The next ready pinned task, or NULL.  Thread: owner. */
+static inline rth__task_t *rth__exec_next(rth__exec_t *e) {
+  rth__task_t *t = rth__fifo_pop(&e->ready);
+  if (t == NULL && rth__exec_drain(e)) t = rth__fifo_pop(&e->ready);
+  if (t != NULL)
+    rth__store_rlx(&e->ready_count, rth__load_rlx(&e->ready_count) - 1);
+  return t;
+}
+
+/* The driver's turn without waiting: timers, then yielded tasks.
+** Thread: owner. */
+void rth__exec_do_turn(rth__exec_t *e);
+static inline void rth__exec_turn(rth__exec_t *e) {
+  if (e->yielded.first != NULL || !rth__wheel_is_empty(&e->wheel))
+    rth__exec_do_turn(e);
+}
 
 #endif

@@ -113,7 +113,7 @@ TEST(a_state_may_be_opened_and_closed_without_a_runtime) {
   }
 }
 
-/* ---- lack of memory ------------------------------------------------------- */
+/* ---- lack of memory ----------------------------------------------------- */
 
 typedef struct Limit {
   long left;
