@@ -35,6 +35,7 @@
 void rth__parker_init(rth__parker_t *p) {
   rth__init(&p->word, RTH_PARK_EMPTY);
   p->fd_read = p->fd_write = -1;
+  p->io[0] = p->io[1] = -1;
 }
 
 int rth__parker_open(rth__parker_t *p) {
@@ -85,7 +86,8 @@ static void fd_clear(rth__parker_t *p) {
 /* Sleeps; clears the descriptor where it was written.  Answers whether a
 ** signal handler ran. */
 static int fd_sleep(rth__parker_t *p, uint64_t deadline) {
-  struct pollfd fds = {p->fd_read, POLLIN, 0};
+  struct pollfd fds[3] = {
+      {p->fd_read, POLLIN, 0}, {p->io[0], POLLIN, 0}, {p->io[1], POLLIN, 0}};
   int n, timeout = -1;
   if (deadline != RTH_FOREVER) {
     uint64_t now = rth_now();
@@ -94,8 +96,8 @@ static int fd_sleep(rth__parker_t *p, uint64_t deadline) {
                                         RTH_MILLISECOND;
     timeout = ms > 0x7fffffff ? 0x7fffffff : (int)ms;
   }
-  n = poll(&fds, 1, timeout);
-  if (n > 0) fd_clear(p);
+  n = poll(fds, 3, timeout); /* one that is -1 is passed over */
+  if (n > 0 && fds[0].revents != 0) fd_clear(p);
   return n < 0 && errno == EINTR;
 }
 #else

@@ -4,6 +4,7 @@
 #ifndef RTH_EXEC_H
 #define RTH_EXEC_H
 
+#include "driver/loop.h"
 #include "driver/park.h"
 #include "driver/wheel.h"
 #include "queue/inbox.h"
@@ -28,6 +29,7 @@ struct rth_local {
   uint32_t budget;      /* of the poll that runs */
   rth__wheel_t wheel;
   rth_sleep_t *firing;  /* due, and not woken yet */
+  rth__loop_t *loop;    /* NULL: nothing waited for I/O yet */
   rth_cx_t cx;          /* the constant part of every poll's */
   rth_handle_t *core;   /* r/o; a reference where `counted` */
   void *data;
@@ -73,16 +75,22 @@ rth__task_t *rth__exec_next(rth__exec_t *e);
 /* Moves what others sent into the ready queue; answers whether any came. */
 int rth__exec_drain(rth__exec_t *e);
 
-/* The driver's turn without waiting: timers, then yielded tasks. */
+/* The driver's turn without waiting: timers, I/O, then yielded tasks. */
 void rth__exec_turn(rth__exec_t *e);
+/* I/O alone; answers how many events came. */
+unsigned rth__exec_turn_io(rth__exec_t *e);
+/* Takes everything off the loop and closes it: no task is left to wait.
+** Thread: owner. */
+void rth__exec_close_loop(rth__exec_t *e);
 /* Takes a timer out of the wheel or the list of due ones. */
 void rth__exec_forget(rth__exec_t *e, rth_sleep_t *s);
 /* When the driver must look again at the latest (rth_now): the next timer.
 ** RTH_FOREVER: never. */
 uint64_t rth__exec_deadline(rth__exec_t *e);
-/* Sleeps on the executor's parker until then; answers whether a signal
-** handler ran. */
-int rth__exec_park(rth__exec_t *e, uint64_t deadline);
+/* Sleeps on the executor's parker until then, or until there is I/O for it or
+** for `also` (or NULL), which this thread drives, too.  Answers whether a
+** signal handler ran. */
+int rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline);
 
 void rth__fifo_push(rth__fifo_t *q, rth__task_t *t);
 rth__task_t *rth__fifo_pop(rth__fifo_t *q);

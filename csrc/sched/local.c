@@ -67,6 +67,7 @@ void rth_local_free(rth_local_t *l) {
   RTH_CHECK(l->running == 0);
   rth__exec_close(l);
   end_tasks(l);
+  rth__exec_close_loop(l);
   rth__mutex_lock(&h->lock);
   h->spawned += rth__load_rlx(&l->spawned);
   *l->peer_pprev = l->peer_next;
@@ -149,6 +150,7 @@ static void end_main(rth_handle_t *core) {
     run_all(core->main);
   } while (core->main->live != NULL || !rth__core_empty(core));
   core->main_stopped = 1;
+  rth__exec_close_loop(core->main);
   if (core->main_started && o->thread_stop != NULL)
     o->thread_stop(o->arg, &info, core->main->data);
 }
@@ -248,6 +250,7 @@ static int idle(rth__drive_t *d) {
 static void wait_for_work(rth__drive_t *d) {
   const rth_block_on_t *o = d->opts;
   uint64_t deadline;
+  int interrupted;
   if (o != NULL && o->before_wait != NULL) {
     o->before_wait(o->arg);
     turn(d);
@@ -260,7 +263,9 @@ static void wait_for_work(rth__drive_t *d) {
     if (other < deadline) deadline = other;
   }
   /* Where main is driven, both sleep on its parker. */
-  if (rth__exec_park(d->main != NULL ? d->main : d->e, deadline) && o != NULL && o->interrupted != NULL &&
+  interrupted = d->main != NULL ? rth__exec_park(d->main, d->e, deadline)
+                                : rth__exec_park(d->e, NULL, deadline);
+  if (interrupted && o != NULL && o->interrupted != NULL &&
       o->interrupted(o->arg))
     d->error = RTH_EINTR;
 }

@@ -189,7 +189,7 @@ static void sleep_worker(rth__worker_t *w) {
   if (rth__idle_sleep(&w->core->idle, w->index, w->searching)) look_again(w);
   w->searching = 0;
   for (;;) {
-    (void)rth__exec_park(e, rth__exec_deadline(e));
+    (void)rth__exec_park(e, NULL, rth__exec_deadline(e));
     rth__exec_drain(e);
     rth__exec_turn(e);
     if (has_own_work(w)) {
@@ -231,6 +231,7 @@ static void work(rth__worker_t *w) {
       turn(w);
       continue;
     }
+    if (rth__exec_turn_io(&w->exec) > 0) continue; /* its own before others' */
     t = search(w);
     if (t != NULL)
       run(w, t);
@@ -260,6 +261,7 @@ static void goodbye(rth__worker_t *w, rth_thread_info_t *info) {
   rth_options_t *o = &core->options;
   if (o->thread_stop != NULL) o->thread_stop(o->arg, info, w->exec.data);
   rth__context.data = NULL;
+  rth__exec_close_loop(&w->exec);
   rth__exec_release(&w->exec);
   rth__mutex_lock(&core->lock);
   core->workers_alive--;
