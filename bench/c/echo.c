@@ -1,12 +1,14 @@
 /* echo.c - 50 connections, each of which sends 64 bytes and waits until they
 ** come back, again and again.
 **
-**   echo both WORKERS             both ends in one runtime
-**   echo server WORKERS           prints its port; ends with its input
-**   echo client WORKERS PORT      the load: with a server of either side
-**   echo current                  both ends on one thread
+**   echo both WORKERS          both ends in one runtime
+**   echo current               both ends on one thread
+**   echo two WORKERS           each end in a process of its own
+**   echo server WORKERS        prints its port; ends with its input
+**   echo client WORKERS PORT   the load: for a server of either side
 **
-** Prints round trips per second.  bench/tokio/echo.rs does the same.
+** Prints the time that a round trip takes, all connections together.
+** bench/tokio/echo.rs does the same.
 */
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,31 +184,59 @@ static double run(int rounds) {
 
 static void measure(const char *name) {
   (void)run(WARM_UP);
-  printf("%s %.0f round trips/s\n", name,
-         CONNECTIONS * (double)ROUNDS / run(ROUNDS));
+  printf("echo_%s %.1f ns\n", name,
+         run(ROUNDS) * 1e9 / (CONNECTIONS * (double)ROUNDS));
+}
+
+static void start_runtime(const char *what, const char *workers) {
+  rth_options_t o;
+  rth_options_init(&o);
+  if (strcmp(what, "current") == 0)
+    o.flavor = RTH_CURRENT_THREAD;
+  else
+    o.worker_threads = (unsigned)atoi(workers);
+  check(rth_runtime_new(&o, &runtime));
+  handle = rth_runtime_handle(runtime);
+}
+
+static void serve(FILE *out, int in) {
+  char byte;
+  start_server();
+  fprintf(out, "%s\n", strchr(address, ':') + 1);
+  fflush(out);
+  while (read(in, &byte, 1) > 0) continue;
+}
+
+/* The server in a child; answers its port.  It ends with this process. */
+static const char *start_child(const char *workers) {
+  static char port[16];
+  int there[2], back[2];
+  if (pipe(there) != 0 || pipe(back) != 0) abort();
+  if (fork() == 0) {
+    close(there[1]);
+    start_runtime("server", workers);
+    serve(fdopen(back[1], "w"), there[0]);
+    _exit(0);
+  }
+  close(there[0]);
+  if (read(back[0], port, sizeof port - 1) <= 0) abort();
+  port[strcspn(port, "\n")] = '\0';
+  return port;
 }
 
 int main(int argc, char **argv) {
   const char *what = argc > 1 ? argv[1] : "both";
-  rth_options_t o;
-  char byte;
-  rth_options_init(&o);
-  o.worker_threads = argc > 2 ? (unsigned)atoi(argv[2]) : 1;
-  if (strcmp(what, "current") == 0) {
-    o.flavor = RTH_CURRENT_THREAD;
-    o.worker_threads = 0;
-  }
-  check(rth_runtime_new(&o, &runtime));
-  handle = rth_runtime_handle(runtime);
-  if (strcmp(what, "client") == 0)
-    (void)snprintf(address, sizeof address, "127.0.0.1:%s", argv[3]);
-  else
-    start_server();
+  const char *workers = argc > 2 ? argv[2] : "1";
+  const char *port = argc > 3 ? argv[3] : NULL;
+  if (strcmp(what, "two") == 0) port = start_child(workers);
+  start_runtime(what, workers);
   if (strcmp(what, "server") == 0) {
-    printf("%s\n", strchr(address, ':') + 1);
-    fflush(stdout);
-    while (read(0, &byte, 1) > 0) continue;
+    serve(stdout, 0);
   } else {
+    if (port != NULL)
+      (void)snprintf(address, sizeof address, "127.0.0.1:%s", port);
+    else
+      start_server();
     measure(what);
   }
   check(rth_runtime_shutdown(runtime, RTH_FOREVER));
