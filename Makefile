@@ -5,7 +5,8 @@
 #                 those whose file name has it
 # make asan tsan  the same under the sanitizers
 # make stress     long runs; STRESS=1 for much longer ones
-# make bench lint rock clean
+# make bench      against other libraries; BENCH_ARGS='-n 3 spawn'
+# make lint rock rockspec clean
 # make install    PREFIX=/usr/local, DESTDIR
 #
 # demo, test, lint, asan, tsan, stress, bench and rock install what is missing
@@ -44,6 +45,9 @@ LUA_FILES := $(wildcard lua/*.lua lua/*/*.lua lua/*/*/*.lua)
 only = $(foreach f,$1,$(if $(ONLY),$(if $(findstring $(ONLY),$f),$f),$f))
 CTESTS := $(call only,$(wildcard spec/c/*_test.c))
 MODELS := $(call only,$(wildcard spec/model/*_model.c))
+ifeq ($(VARIANT),tsan)
+MODELS := # one thread, many contexts: nothing to race
+endif
 EXAMPLES_C := $(call only,$(wildcard examples/c/*.c))
 STRESSES := $(call only,$(wildcard spec/stress/*.c))
 SPECS := $(call only,$(wildcard spec/*_spec.lua spec/*/*_spec.lua))
@@ -164,7 +168,7 @@ rockspec: # writes the lists of files in the rockspec anew
 LUA_SHARE := $(DESTDIR)$(PREFIX)/share/lua/5.4
 install: all
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/lua/5.4/rthandle
-	install -m 644 csrc/include/rthandle.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 csrc/include/*.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
 	install $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/rthandle
 	for f in $(LUA_FILES:lua/%=%); do \

@@ -244,7 +244,7 @@ local function main(dirs)
   local workers = rt.Handle.current():metrics().num_workers
   local size = 0
   for _, file in ipairs(files) do size = size + file.size end
-  local limit = math.max(1 << 18, math.min(1 << 22, size // (8 * workers)))
+  local limit = math.max(1 << 18, math.min(1 << 20, size // (16 * workers)))
   local batches = make_batches(files, limit)
 
   local totals, parallel = timed(count_parallel, batches, 2 * workers)

@@ -4,6 +4,7 @@
 # The last line is `N passed, N failed`, the sum of what each has printed.
 # A program that prints no such line counts as one.  Called by make, which
 # sets CC, LUA and the paths of the module.
+# shellcheck disable=SC2046,SC2086 # words on purpose
 set -u
 build=$1
 shift
@@ -47,14 +48,14 @@ count() { # name status
   if [ "$2" -ne 0 ] && [ $f -eq 0 ]; then f=1; fi
   passed=$((passed + p)) failed=$((failed + f))
   if [ $f -eq 0 ]; then
-    printf '%-44s %4d passed\n' "$1" $p
+    printf '%-44s %4d passed %4d s\n' "$1" "$p" $(($(date +%s) - start))
     return
   fi
   cat "$log"
   case $2 in
   124 | 137) printf '%s: over the limit of %d seconds\n' "$1" $limit ;;
   esac
-  printf '%-44s %4d passed, %d failed (status %d)\n' "$1" $p $f "$2"
+  printf '%-44s %4d passed, %d failed (status %d)\n' "$1" "$p" $f "$2"
 }
 
 for item in "$@"; do
@@ -66,6 +67,7 @@ for item in "$@"; do
   *.lua) set -- "$LUA" "$item" ;;
   *) set -- "$item" ;;
   esac
+  start=$(date +%s)
   timeout -k 10 $limit "$@" >"$log" 2>&1 </dev/null
   count "${item#"$build"/}" $?
 done

@@ -56,6 +56,11 @@ find_bench() {
     need cqueues lua-cqueues $(rock cqueues)
   has_module luv ||
     need luv lua-luv $(rock luv)
+  have cargo || need cargo cargo cargo cargo rust rust
+  # bench/run leaves out Tokio where its crates are not to be had.
+  if have apt-get && ! ls -d /usr/share/cargo/registry/tokio-[0-9]*; then
+    need tokio librust-tokio-dev cargo cargo rust rust
+  fi >/dev/null 2>&1
 }
 
 find_build
@@ -102,6 +107,7 @@ fi
   printf '  Arch            pacman -S %s\n' "$(column 5)"
   printf '  macOS           brew install %s\n' "$(column 6)"
   r=$(rocks)
-  [ -z "$r" ] || printf 'and, but for Debian:  luarocks --lua-version 5.4 install %s\n' "$r"
+  [ -z "$r" ] || printf '%s: luarocks --lua-version 5.4 install %s\n' \
+    'and, but for Debian' "$r"
 } >&2
 exit 1

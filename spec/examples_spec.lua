@@ -51,7 +51,7 @@ now running on a worker thread	lua	true
 4	8002000
 5	12502500
 6	18003000
-7	24504000
+7	24503500
 8	32004000
 ]])
   end)
@@ -74,9 +74,9 @@ false	7
 
   it("nested_block_on.lua is refused", function()
     prints("nested_block_on.lua", [[
-false	Cannot start a runtime from within a runtime. This happens because a \
-function (like block_on) attempted to block the current thread while the \
-thread is being used to drive asynchronous tasks.
+false	examples/nested_block_on.lua:10: Cannot start a runtime from within a \
+runtime. This happens because a function (like block_on) attempted to block \
+the current thread while the thread is being used to drive asynchronous tasks.
 what to do instead: await
 ]])
   end)
@@ -132,10 +132,7 @@ describe("wordcount.lua", function()
       binary = "lua\0lua",
       -- 1.2 MB: several batches, which begin in the middle of lines.
       big = (("word "):rep(200) .. "Ende\n"):rep(1200),
-      find = "#!/bin/sh\nprintf 'examples/first.lua\\0gone.txt\\0'\n",
     }
-    os.execute("mkdir '" .. folder .. "/bin'; cd '" .. folder
-      .. "' && chmod +x find && mv find bin")
   end)
 
   teardown(function() script.remove(folder) end)
@@ -161,8 +158,12 @@ bytes      1,206,023
 
   it("counts a file that cannot be read and goes on", function()
     -- This `find` names a file that is not there.
-    local output, status = script.run_with(
-      "PATH='" .. folder .. "/bin:'\"$PATH\"",
+    local bin = script.folder {
+      find = "#!/bin/sh\nprintf 'examples/first.lua\\0gone.txt\\0'\n",
+    }
+    finally(function() script.remove(bin) end)
+    os.execute("chmod +x " .. bin .. "/find")
+    local output, status = script.run_with("PATH=" .. bin .. ":\"$PATH\"",
       "examples/wordcount.lua", folder)
     assert.truthy(output:find("files      1 text, 0 binary (skipped), "
       .. "1 unreadable (skipped)", 1, true), output)

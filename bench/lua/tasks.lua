@@ -29,19 +29,20 @@ end
 local benches = {}
 
 -- ---- one task after the other --------------------------------------------
+-- Rounds are short: one that the system interrupts is seldom the median.
 
 benches.spawn_await = {
   unit = "ns",
   plain = function()
     local create, resume = coroutine.create, coroutine.resume
-    return ns(10000, function()
-      for _ = 1, 10000 do resume(create(empty)) end
+    return ns(1000, function()
+      for _ = 1, 1000 do resume(create(empty)) end
     end)
   end,
   rthandle = function()
     return in_rthandle(function(rt)
-      return ns(10000, function()
-        for _ = 1, 10000 do rt.spawn_local(empty):await() end
+      return ns(1000, function()
+        for _ = 1, 1000 do rt.spawn_local(empty):await() end
       end)
     end)
   end,
@@ -120,23 +121,23 @@ benches.yield_one = {
   plain = function()
     local resume = coroutine.resume
     local task = coroutine.create(yields(coroutine.yield, math.huge))
-    return ns(100000, function()
-      for _ = 1, 100000 do resume(task) end
+    return ns(1000, function()
+      for _ = 1, 1000 do resume(task) end
     end)
   end,
   rthandle = function()
     return in_rthandle(function(rt)
-      return ns(100000, yields(rt.yield_now, 100000))
+      return ns(1000, yields(rt.yield_now, 1000))
     end)
   end,
   cqueues = function()
     return in_cqueues(function(cqueues)
-      return ns(10000, yields(function() cqueues.sleep(0) end, 10000))
+      return ns(1000, yields(function() cqueues.sleep(0) end, 1000))
     end)
   end,
   copas = function()
     return in_copas(function(copas)
-      return ns(10000, yields(copas.pause, 10000))
+      return ns(1000, yields(copas.pause, 1000))
     end)
   end,
 }

@@ -19,12 +19,12 @@
 #define rth__container_of(ptr, type, member) \
   ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
-/* A broken invariant: always on, says where, and ends the process. */
-#define RTH_CHECK(cond)                                               \
-  ((cond) ? (void)0                                                   \
-          : (fprintf(stderr, "rthandle: broken invariant %s (%s:%d)\n", \
-                     #cond, __FILE__, __LINE__),                      \
-             abort()))
+/* A broken invariant: says where, and ends the process. */
+#define RTH_BUG(text)                                                         \
+  (fprintf(stderr, "rthandle: broken invariant: %s (%s:%d)\n", text, __FILE__, \
+           __LINE__),                                                         \
+   abort())
+#define RTH_CHECK(cond) ((cond) ? (void)0 : RTH_BUG(#cond))
 
 /* The same for checks too dear for release builds. */
 #if defined(RTH_DEBUG)

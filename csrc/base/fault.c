@@ -2,6 +2,7 @@
 **
 ** THREADS  any.
 ** SYNC     counters only: relaxed; tests set them before they start threads.
+**   [F1] n   rth__fault: acq_rel -> itself (there is no weaker cas)
 */
 #include "base/fault.h"
 
@@ -27,6 +28,6 @@ int rth__fault(enum rth__fault at) {
   n = rth__load_rlx(&faults[at].n);
   do {
     if (n <= 0) return n < 0;
-  } while (!rth__cas_weak_ar(&faults[at].n, &n, n - 1));
+  } while (!rth__cas_weak_ar(&faults[at].n, &n, n - 1)); /* [F1] */
   return 1;
 }

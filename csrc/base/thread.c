@@ -179,7 +179,7 @@ unsigned rth__processors(void) {
   return n > 0 ? (unsigned)n : 1;
 }
 
-/* ---- fork ---------------------------------------------------------------- */
+/* ---- fork --------------------------------------------------------------- */
 
 static RTH_ATOMIC(unsigned) forks; /* relaxed: a child has one thread */
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;

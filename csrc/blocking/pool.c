@@ -48,7 +48,7 @@ void rth__pool_free(rth__pool_t *p) {
   rth__free(p);
 }
 
-/* ---- a thread -------------------------------------------------------------- */
+/* ---- a thread ----------------------------------------------------------- */
 
 static rth__task_t *pop(rth__pool_t *p) {
   rth__task_t *t = rth__fifo_pop(&p->queue);
@@ -129,7 +129,7 @@ static void blocking_main(void *pool) {
   rth__core_unref(core);
 }
 
-/* ---- spawning ----------------------------------------------------------------- */
+/* ---- spawning ----------------------------------------------------------- */
 
 /* Under lock. */
 static int start_thread(rth__pool_t *p) {
@@ -177,7 +177,7 @@ int rth__pool_spawn(rth__pool_t *p, rth__task_t *t) {
   return err;
 }
 
-/* ---- the end --------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 /* Under lock, which it leaves meanwhile. */
 static void cancel_queue(rth__pool_t *p) {

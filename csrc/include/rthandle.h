@@ -27,7 +27,7 @@
 extern "C" {
 #endif
 
-/* ---- errors ----------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------- */
 
 /* X(name, number, text).  Where an errno fits, the number is the one that
 ** libuv uses on this system for it (UV_E*), so results pass through. */
@@ -71,7 +71,7 @@ enum { RTH_ERRORS(RTH__ERROR_ENUM) RTH_OK = 0 };
 const char *rth_strerror(int code);
 const char *rth_err_name(int code);
 
-/* ---- wakers and futures ----------------------------------------------- */
+/* ---- wakers and futures ------------------------------------------------- */
 
 typedef enum rth_poll {
   RTH_PENDING = 0, /* not yet; the waker of the context was registered */
@@ -109,6 +109,7 @@ typedef struct rth_cx {
   uint32_t *budget;   /* cooperative budget of this poll: see rth_budget */
   uint8_t yielded;    /* set by rth_yield */
   uint8_t pinned;     /* set by rth_pin */
+  uint8_t root;       /* the future of a block_on: no shutdown cancels it */
 } rth_cx_t;
 
 /* A future and what the runtime may do with it.  `self` is the memory that
@@ -171,7 +172,7 @@ static inline void rth_waker_drop(rth_waker_t *w) {
   if (k.ops != NULL) k.ops->drop(k.data);
 }
 
-/* ---- runtime ---------------------------------------------------------- */
+/* ---- runtime ------------------------------------------------------------ */
 
 typedef enum rth_flavor {
   RTH_MULTI_THREAD = 0,
@@ -247,7 +248,7 @@ RTH_MUSTUSE int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout);
 ** reference.  Thread: any.  Blocks: never. */
 void rth_runtime_free(rth_runtime_t *rt);
 
-/* ---- handle ----------------------------------------------------------- */
+/* ---- handle ------------------------------------------------------------- */
 
 rth_handle_t *rth_handle_clone(rth_handle_t *h);  /* own */
 void rth_handle_free(rth_handle_t *h);            /* consume */
@@ -285,7 +286,7 @@ RTH_MUSTUSE int rth_spawn_blocking(rth_handle_t *h,
                                    const void *self, size_t size,
                                    rth_join_t **out);
 
-/* ---- join, abort ------------------------------------------------------- */
+/* ---- join, abort -------------------------------------------------------- */
 
 typedef struct rth_outcome {
   rth_poll_t how; /* READY, FAILED; PENDING means cancelled */
@@ -319,7 +320,7 @@ uint64_t rth_abort_id(const rth_abort_t *a);
 rth_abort_t *rth_abort_clone(rth_abort_t *a);
 void rth_abort_free(rth_abort_t *a);
 
-/* ---- local executors and block_on -------------------------------------- */
+/* ---- local executors and block_on --------------------------------------- */
 
 /* An executor of pinned tasks that a plain thread drives inside block_on:
 ** the tasks of one Lua state outside the workers, say.  It belongs to a
@@ -347,13 +348,25 @@ RTH_MUSTUSE int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
                                 const void *self, size_t size,
                                 rth_join_t **out);
 
+/* A task of l that is spawned later with rth_local_spawn_reserved, or that its
+** spawner runs itself and the core never sees: counts it and answers its id.
+** 0: l takes no more tasks.  Thread: owner. */
+uint64_t rth_local_reserve(rth_local_t *l);
+/* An id that no other task has.  Thread: any. */
+uint64_t rth_task_new_id(void);
+RTH_MUSTUSE int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
+                                         const rth_future_ops_t *ops,
+                                         const void *self, size_t size,
+                                         rth_join_t **out);
+
 typedef struct rth_block_on {
   /* Drive the spawned tasks, timers and I/O of a current_thread runtime as
   ** well (Runtime::block_on).  If another thread does so already, take over
   ** when it leaves. */
   int drive;
-  /* Optional: a signal handler ran on this thread while it waited.  Answer
-  ** non-zero to end block_on with RTH_EINTR. */
+  /* Optional: asked after each wait and between tasks, for a signal handler
+  ** may have run on this thread.  Answer non-zero to end block_on with
+  ** RTH_EINTR. */
   int (*interrupted)(void *arg);
   /* Optional: called before this thread waits, each time. */
   void (*before_wait)(void *arg);
@@ -401,7 +414,7 @@ RTH_MUSTUSE int rth_leave(rth_enter_guard_t *g);
 ** task or blocking function it runs.  Own; NULL: none. */
 rth_handle_t *rth_current(void);
 
-/* ---- timers ------------------------------------------------------------ */
+/* ---- timers ------------------------------------------------------------- */
 
 /* Storage of one timer: the caller's (in a future, a userdata).  Used by one
 ** executor at a time; may move to another between two waits.  All fields are
@@ -455,7 +468,7 @@ void rth_handle_metrics(const rth_handle_t *h, rth_metrics_t *m);
 RTH_MUSTUSE int rth_handle_worker_metrics(const rth_handle_t *h, unsigned i,
                                           rth_worker_metrics_t *m);
 
-/* ---- for bindings -------------------------------------------------------- */
+/* ---- for bindings ------------------------------------------------------- */
 
 /* A number that any thread may change and read: a count of references, of
 ** events, of bytes. */

@@ -60,11 +60,20 @@ rthL_Message *rthL_encode_error(lua_State *L, int idx);
 ** the message afterwards. */
 int rthL_decode(lua_State *L, rthL_Message *m);
 
+/* Whether no object travels with it: then it may be decoded any number of
+** times, by several threads at once. */
+int rthL_message_plain(const rthL_Message *m);
+
 size_t rthL_message_size(const rthL_Message *m);
 void rthL_message_free(rthL_Message *m); /* Thread: any.  NULL is allowed */
 
 /* Once for each Lua state, before the calls above: makes the caches.  Own
 ** states are the runtime's; in them `_G` stands for itself.  Raises. */
 void rthL_move_open(lua_State *L);
+
+/* Optional; in a runtime's own state, after its start hook: the globals that
+** are there now are in every thread of the runtime, and a task of this state
+** that spawns a function which reads them is not refused.  Raises. */
+void rthL_move_seal(lua_State *L);
 
 #endif

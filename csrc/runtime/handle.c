@@ -56,7 +56,7 @@ int rth_spawn_blocking(rth_handle_t *h, const rth_future_ops_t *ops,
   return err;
 }
 
-/* ---- metrics ------------------------------------------------------------------- */
+/* ---- metrics ------------------------------------------------------------ */
 
 static void add_local(rth_metrics_t *m, const rth__exec_t *ce) {
   rth__exec_t *e = (rth__exec_t *)(uintptr_t)ce;
@@ -110,7 +110,7 @@ int rth_handle_worker_metrics(const rth_handle_t *ch, unsigned i,
   return 0;
 }
 
-/* ---- the test clock --------------------------------------------------------------- */
+/* ---- the test clock ----------------------------------------------------- */
 
 static int can(const rth_handle_t *h, int paused) {
   rth_handle_t *m = (rth_handle_t *)(uintptr_t)h;

@@ -21,7 +21,7 @@ struct rth_runtime {
 
 static RTH_ATOMIC(uint64_t) last_id; /* relaxed: only uniqueness counts */
 
-/* ---- starting ------------------------------------------------------------------ */
+/* ---- starting ----------------------------------------------------------- */
 
 static int copy_options(rth_handle_t *h, const rth_options_t *o) {
   rth_options_t *mine = &h->options;
@@ -38,7 +38,8 @@ static int copy_options(rth_handle_t *h, const rth_options_t *o) {
   if (mine->global_queue_interval == 0 && !multi)
     mine->global_queue_interval = 31;
   h->num_workers = multi ? o->worker_threads : 1;
-  if (h->num_workers == 0) err = rth_default_workers(&h->num_workers, &from_env);
+  if (h->num_workers == 0)
+    err = rth_default_workers(&h->num_workers, &from_env);
   if (h->num_workers > 0xffff) err = RTH_EINVAL;
   h->event_interval = mine->event_interval;
   return err;
@@ -52,10 +53,14 @@ static int check_options(const rth_options_t *o) {
   return 0;
 }
 
+/* Searching pays only where another processor can bring work meanwhile. */
+enum { SEARCH_ROUNDS = 200 };
+
 static int init_workers(rth_handle_t *h) {
   unsigned i, n = h->num_workers;
   int err = rth__idle_init(&h->idle, n);
   if (err != 0) return err;
+  h->search_rounds = rth__processors() > 1 ? SEARCH_ROUNDS : 0;
   h->workers = rth__zalloc_aligned(n * sizeof *h->workers, RTH_CACHE_LINE);
   if (h->workers == NULL) return RTH_ENOMEM;
   for (i = 0; i < n; i++) {
@@ -192,7 +197,7 @@ fail:
 
 rth_handle_t *rth_runtime_handle(rth_runtime_t *rt) { return rt->core; }
 
-/* ---- ending ---------------------------------------------------------------------- */
+/* ---- ending ------------------------------------------------------------- */
 
 void rth__core_free(rth_handle_t *h) {
   rth_options_t *o = &h->options;
@@ -227,7 +232,7 @@ int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout) {
 void rth_runtime_free(rth_runtime_t *rt) {
   rth_handle_t *h = rt->core;
   if (h->forks == rth__forks()) {
-    if (rth_runtime_shutdown(rt, 0) != 0) RTH_CHECK(!"never blocks");
+    if (rth_runtime_shutdown(rt, 0) != 0) RTH_BUG("never blocks");
     rth__core_unref(h);
   } /* else: the child of a fork leaves the dead threads' memory alone */
   rth__free(rt);

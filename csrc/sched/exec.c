@@ -80,7 +80,7 @@ static int owned_here(rth__exec_t *e) {
   return rth__load_rlx(&e->thread) == &rth__context;
 }
 
-/* ---- queues --------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------- */
 
 void rth__fifo_push(rth__fifo_t *q, rth__task_t *t) {
   t->next = NULL;
@@ -136,7 +136,7 @@ rth__task_t *rth__exec_next(rth__exec_t *e) {
   return t;
 }
 
-/* ---- tasks ----------------------------------------------------------------- */
+/* ---- tasks -------------------------------------------------------------- */
 
 int rth__exec_add_local(rth__exec_t *e, rth__task_t *t) {
   if (e->closed) return 0;
@@ -169,7 +169,7 @@ void rth__exec_run(rth__exec_t *e, rth__task_t *t) {
   c->exec = outer;
 }
 
-/* ---- the driver's turn ------------------------------------------------------ */
+/* ---- the driver's turn -------------------------------------------------- */
 
 /* A waker may end any other timer, so those that are due stay linked, as a
 ** list of their own, until it is their turn. */

@@ -15,7 +15,7 @@
 #include "sched/context.h"
 #include "sched/core.h"
 
-/* ---- executors --------------------------------------------------------------- */
+/* ---- executors ---------------------------------------------------------- */
 
 int rth_local_new(rth_handle_t *h, void *data, rth_local_t **out) {
   rth__exec_t *e = rth__zalloc(sizeof *e);
@@ -80,7 +80,7 @@ void *rth_local_data(const rth_local_t *l) { return l->data; }
 rth_handle_t *rth_local_handle(const rth_local_t *l) { return l->core; }
 int rth_local_has_tasks(const rth_local_t *l) { return l->live != NULL; }
 
-/* ---- driving a current_thread runtime -------------------------------------------- */
+/* ---- driving a current_thread runtime ----------------------------------- */
 
 /* What one block_on is about. */
 typedef struct rth__drive {
@@ -192,7 +192,7 @@ static void leave_main(rth__drive_t *d) {
   d->main = NULL;
 }
 
-/* ---- block_on ----------------------------------------------------------------------- */
+/* ---- block_on ----------------------------------------------------------- */
 
 static int root_done(rth__drive_t *d) {
   return rth_join_is_finished((rth_join_t *)d->root);
@@ -250,7 +250,6 @@ static int idle(rth__drive_t *d) {
 static void wait_for_work(rth__drive_t *d) {
   const rth_block_on_t *o = d->opts;
   uint64_t deadline;
-  int interrupted;
   if (o != NULL && o->before_wait != NULL) {
     o->before_wait(o->arg);
     turn(d);
@@ -263,11 +262,10 @@ static void wait_for_work(rth__drive_t *d) {
     if (other < deadline) deadline = other;
   }
   /* Where main is driven, both sleep on its parker. */
-  interrupted = d->main != NULL ? rth__exec_park(d->main, d->e, deadline)
-                                : rth__exec_park(d->e, NULL, deadline);
-  if (interrupted && o != NULL && o->interrupted != NULL &&
-      o->interrupted(o->arg))
-    d->error = RTH_EINTR;
+  if (d->main != NULL)
+    rth__exec_park(d->main, d->e, deadline);
+  else
+    rth__exec_park(d->e, NULL, deadline);
 }
 
 /* A closing runtime: everything but the root ends; the root sees timers and
@@ -278,6 +276,14 @@ static void close_if_closing(rth__drive_t *d) {
   if (d->main != NULL && !d->main->closed) rth__exec_close(d->main);
   if (rth__load_rlx(&d->core->unhandled) && d->error == 0)
     d->error = RTH_EUNHANDLED;
+}
+
+/* A signal handler may also run while the thread is busy. */
+static void look_interrupted(rth__drive_t *d) {
+  const rth_block_on_t *o = d->opts;
+  if (o != NULL && o->interrupted != NULL && d->error == 0 &&
+      o->interrupted(o->arg))
+    d->error = RTH_EINTR;
 }
 
 static void drive_until_done(rth__drive_t *d) {
@@ -294,6 +300,7 @@ static void drive_until_done(rth__drive_t *d) {
       if (idle(d)) wait_for_work(d);
     }
     if (root_done(d)) return;
+    look_interrupted(d);
     turn(d);
   }
 }
@@ -310,6 +317,15 @@ static rth__task_t *new_root(rth__exec_t *e, const rth_future_ops_t *ops,
   return t;
 }
 
+/* Several threads may come to drive for the first time. */
+static int open_main(rth_handle_t *h) {
+  int err;
+  rth__mutex_lock(&h->drive_lock);
+  err = rth__parker_open(&h->main->own);
+  rth__mutex_unlock(&h->drive_lock);
+  return err;
+}
+
 int rth_local_block_on(rth_local_t *l, const rth_block_on_t *opts,
                        const rth_future_ops_t *ops, void *self,
                        rth_outcome_t *o) {
@@ -321,8 +337,7 @@ int rth_local_block_on(rth_local_t *l, const rth_block_on_t *opts,
   d.core = l->core;
   d.opts = opts;
   if (err == 0) err = rth__parker_open(sleeps_on);
-  if (err == 0 && l->core->main != NULL)
-    err = rth__parker_open(&l->core->main->own);
+  if (err == 0 && l->core->main != NULL) err = open_main(l->core);
   if (err == 0 && (d.root = new_root(l, ops, self)) == NULL) err = RTH_ENOMEM;
   if (err != 0) {
     if (ops->drop != NULL) ops->drop(self);
@@ -336,7 +351,7 @@ int rth_local_block_on(rth_local_t *l, const rth_block_on_t *opts,
   rth__exec_release(l);
   rth__context.driving--;
   if (rth_join_poll((rth_join_t *)d.root, &none, o) != RTH_READY)
-    RTH_CHECK(!"root is finished");
+    RTH_BUG("root is finished");
   rth_join_free((rth_join_t *)d.root);
   return d.error;
 }

@@ -22,11 +22,11 @@ void rth__core_unref(rth_handle_t *h) {
   if (rth__sub_ar(&h->refs, 1) == 1) rth__core_free(h); /* [C1] */
 }
 
-/* ---- queueing --------------------------------------------------------------- */
+/* ---- queueing ----------------------------------------------------------- */
 
 static void to_any_worker(rth_handle_t *core, rth__task_t *t) {
   (void)rth__add_rlx(&core->remote, 1);
-  if (!rth__inject_push(&core->inject, t)) RTH_CHECK(!"inject is never closed");
+  if (!rth__inject_push(&core->inject, t)) RTH_BUG("inject is never closed");
   rth__workers_notify(core);
 }
 
@@ -49,7 +49,7 @@ static void yield(rth__sched_t *s, rth__task_t *t, rth_cx_t *cx) {
   rth__fifo_push(&cx->local->yielded, t);
 }
 
-/* ---- the end of a task --------------------------------------------------------- */
+/* ---- the end of a task -------------------------------------------------- */
 
 static int release(rth__sched_t *s, rth__task_t *t) {
   if (t->flags & RTH_TASK_LOCAL) return rth__exec_remove_local(t->home, t);
@@ -83,7 +83,7 @@ void rth__sched_init(rth__sched_t *s) {
   s->freed = freed;
 }
 
-/* ---- spawning -------------------------------------------------------------------- */
+/* ---- spawning ----------------------------------------------------------- */
 
 static void give_join(rth__task_t *t, rth_join_t **out) {
   if (out != NULL)
@@ -113,17 +113,26 @@ int rth_spawn(rth_handle_t *h, const rth_future_ops_t *ops, const void *self,
   return 0;
 }
 
-int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
-                    const void *self, size_t size, rth_join_t **out) {
+uint64_t rth_task_new_id(void) { return rth__task_next_id(); }
+
+uint64_t rth_local_reserve(rth_local_t *l) {
+  if (l->closed || rth__closing(l->core)) return 0;
+  rth__bump(&l->spawned);
+  return rth__task_next_id();
+}
+
+int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
+                             const rth_future_ops_t *ops, const void *self,
+                             size_t size, rth_join_t **out) {
   rth__task_t *t =
       rth__task_new(&l->core->sched, ops, self, size, RTH_TASK_LOCAL);
   if (t == NULL) return RTH_ENOMEM;
+  if (id != 0) t->id = id;
   t->home = l;
   if (l->counted)
     rth__exec_ref(l);
   else
     rth__core_ref(l->core);
-  rth__bump(&l->spawned);
   give_join(t, out);
   if (rth__closing(l->core) || !rth__exec_add_local(l, t))
     rth__task_refuse(t, 2);
@@ -132,7 +141,13 @@ int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
   return 0;
 }
 
-/* ---- closing ------------------------------------------------------------------------ */
+int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
+                    const void *self, size_t size, rth_join_t **out) {
+  rth__bump(&l->spawned);
+  return rth_local_spawn_reserved(l, 0, ops, self, size, out);
+}
+
+/* ---- closing ------------------------------------------------------------ */
 
 void rth__core_unpark(rth_handle_t *h) {
   rth__exec_t *e;
@@ -151,7 +166,7 @@ void rth__core_close(rth_handle_t *h) {
   rth__core_unpark(h);
 }
 
-/* ---- time ----------------------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------- */
 
 uint64_t rth_handle_now(const rth_handle_t *ch) {
   rth_handle_t *h = (rth_handle_t *)(uintptr_t)ch;

@@ -32,7 +32,8 @@ rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx) {
   rth__exec_t *e = cx->local;
   if (rth__closing(s->handle) || rth__closing(e->core)) {
     rth_sleep_unregister(s);
-    return RTH_FAILED;
+    /* A task of the runtime that closes is cancelled as it suspends. */
+    return rth__closing(e->core) && !cx->root ? RTH_PENDING : RTH_FAILED;
   }
   if (s->fired || s->deadline <= rth_handle_now(e->core)) return elapsed(s);
   if (s->local == e) {

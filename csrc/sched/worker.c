@@ -27,7 +27,7 @@ void rth__workers_notify(rth_handle_t *core) {
   if (i >= 0) rth__exec_unpark(&core->workers[i].exec);
 }
 
-/* ---- queues -------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------- */
 
 static void push_ring(rth__worker_t *w, rth__task_t *t) {
   if (rth__ring_push(&w->ring, t, &w->core->inject)) rth__bump(&w->overflows);
@@ -92,16 +92,11 @@ static rth__task_t *next_task(rth__worker_t *w) {
   return t != NULL ? t : from_inject(w);
 }
 
-/* ---- searching ------------------------------------------------------------- */
+/* ---- searching ---------------------------------------------------------- */
 
-static rth__task_t *search(rth__worker_t *w) {
+static rth__task_t *steal(rth__worker_t *w) {
   rth_handle_t *core = w->core;
-  unsigned i, n = core->num_workers, start;
-  if (!w->searching) {
-    if (n == 1 || !rth__idle_start_search(&core->idle)) return NULL;
-    w->searching = 1;
-  }
-  start = rth__rand_below(&w->rand, n);
+  unsigned i, n = core->num_workers, start = rth__rand_below(&w->rand, n);
   for (i = 0; i < n; i++) {
     rth__worker_t *victim = &core->workers[(start + i) % n];
     uint32_t stolen = 0;
@@ -116,22 +111,46 @@ static rth__task_t *search(rth__worker_t *w) {
   return from_inject(w);
 }
 
+/* Whether anyone could take something now. */
+static int work_to_take(rth_handle_t *core) {
+  unsigned i;
+  if (rth__inject_len(&core->inject) > 0) return 1;
+  for (i = 0; i < core->num_workers; i++)
+    if (!rth__ring_is_empty(&core->workers[i].ring)) return 1;
+  return 0;
+}
+
+/* Searches for a while: work that comes in a stream then finds a worker awake,
+** and who spawns it makes no system call.  Each round is about 40 ns. */
+static rth__task_t *search(rth__worker_t *w) {
+  rth_handle_t *core = w->core;
+  rth__task_t *t;
+  unsigned round;
+  if (!w->searching) {
+    if (core->num_workers == 1 || !rth__idle_start_search(&core->idle))
+      return NULL;
+    w->searching = 1;
+  }
+  for (round = 0;; round++) {
+    if ((t = steal(w)) != NULL || round >= core->search_rounds) return t;
+    while (round < core->search_rounds && !work_to_take(core)) {
+      if (!rth__inbox_is_empty(&w->exec.inbox) || rth__closing(core))
+        return NULL;
+      rth__cpu_relax();
+      round++;
+    }
+  }
+}
+
+/* It found something, or sleeps.  Who came while the last searcher searched
+** woke nobody: that is done here. */
 static void end_search(rth__worker_t *w) {
   w->searching = 0;
-  if (rth__idle_end_search(&w->core->idle)) rth__workers_notify(w->core);
+  if (rth__idle_end_search(&w->core->idle) && work_to_take(w->core))
+    rth__workers_notify(w->core);
 }
 
-/* The last searcher leaves: whatever came meanwhile needs another. */
-static void look_again(rth__worker_t *w) {
-  rth_handle_t *core = w->core;
-  unsigned i;
-  int found = rth__inject_len(&core->inject) > 0;
-  for (i = 0; i < core->num_workers && !found; i++)
-    found = !rth__ring_is_empty(&core->workers[i].ring);
-  if (found) rth__workers_notify(core);
-}
-
-/* ---- turns and sleep --------------------------------------------------------- */
+/* ---- turns and sleep ---------------------------------------------------- */
 
 /* Adapts how often the global queue is looked at to how long polls take. */
 static void tune(rth__worker_t *w) {
@@ -186,7 +205,9 @@ static int has_own_work(rth__worker_t *w) {
 
 static void sleep_worker(rth__worker_t *w) {
   rth__exec_t *e = &w->exec;
-  if (rth__idle_sleep(&w->core->idle, w->index, w->searching)) look_again(w);
+  if (rth__idle_sleep(&w->core->idle, w->index, w->searching) &&
+      work_to_take(w->core))
+    rth__workers_notify(w->core);
   w->searching = 0;
   for (;;) {
     (void)rth__exec_park(e, NULL, rth__exec_deadline(e));
@@ -205,7 +226,7 @@ static void sleep_worker(rth__worker_t *w) {
   w->since_turn = 0;
 }
 
-/* ---- the thread --------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------- */
 
 static void run(rth__worker_t *w, rth__task_t *t) {
   if (w->searching) end_search(w);

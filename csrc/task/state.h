@@ -171,7 +171,7 @@ static inline enum rth__todo rth__state_abort(rth__state_t *s) {
 /* The JoinHandle stored a waker: hands it to the runtime.  0: the task is
 ** complete, the waker stays the JoinHandle's. */
 static inline int rth__state_set_join_waker(rth__state_t *s) {
-  uint64_t cur = rth__load_rlx(s);
+  uint64_t cur = rth__load_acq(s); /* [S2] where it is complete */
   do {
     if (cur & RTH_S_COMPLETE) return 0;
   } while (!rth__cas_weak_ar(s, &cur, cur | RTH_S_JOIN_WAKER)); /* [S3] */
@@ -180,7 +180,7 @@ static inline int rth__state_set_join_waker(rth__state_t *s) {
 
 /* The JoinHandle takes its waker back.  0: the task is complete. */
 static inline int rth__state_unset_join_waker(rth__state_t *s) {
-  uint64_t cur = rth__load_rlx(s);
+  uint64_t cur = rth__load_acq(s); /* [S2] where it is complete */
   do {
     if (cur & RTH_S_COMPLETE) return 0;
   } while (!rth__cas_weak_ar(s, &cur, cur & ~RTH_S_JOIN_WAKER)); /* [S3] */

@@ -49,7 +49,7 @@ void rth__task_unref(rth__task_t *t) {
   if (rth__state_unref(&t->state, 1) == RTH_DO_FREE) task_free(t); /* [S4] */
 }
 
-/* ---- the end ------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 void rth__task_drop_output(rth__task_t *t) {
   rth_poll_t how = (rth_poll_t)t->how;
@@ -64,7 +64,8 @@ void rth__task_drop_output(rth__task_t *t) {
 static void complete(rth__task_t *t, rth_poll_t how, void *out, uint64_t refs) {
   uint64_t word;
   if (t->ops->drop != NULL) t->ops->drop(t->self);
-  refs += (uint64_t)t->sched->release(t->sched, t); /* who joins, sees it gone */
+  /* Before the end can be seen: who joins, sees it gone. */
+  refs += (uint64_t)t->sched->release(t->sched, t);
   t->out = out;
   t->how = (uint8_t)how;
   word = rth__state_to_complete(&t->state); /* [S2] publishes the output */
@@ -89,11 +90,11 @@ static void cancel(rth__task_t *t, rth_cx_t *cx) {
 void rth__task_refuse(rth__task_t *t, unsigned refs) {
   /* It is in no queue, and still NOTIFIED: nobody else can get RUNNING. */
   (void)rth__state_abort(&t->state);
-  if (rth__state_to_running(&t->state) != RTH_DO_CANCEL) RTH_CHECK(!"refuse");
+  if (rth__state_to_running(&t->state) != RTH_DO_CANCEL) RTH_BUG("refuse");
   complete(t, RTH_PENDING, NULL, refs);
 }
 
-/* ---- running -------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------ */
 
 static void submit(rth__task_t *t) { t->sched->schedule(t->sched, t); }
 
@@ -135,6 +136,7 @@ void rth__task_run(rth__task_t *t, rth_cx_t *cx) {
   cx->waker.ops = &task_waker_ops;
   cx->waker.data = t;
   cx->task_id = t->id;
+  cx->root = (t->flags & RTH_TASK_ROOT) != 0;
   cx->yielded = 0;
   cx->pinned = 0;
   if (RTH_UNLIKELY(todo == RTH_DO_CANCEL)) {
@@ -152,7 +154,7 @@ void rth__task_abort(rth__task_t *t) {
   if (rth__state_abort(&t->state) == RTH_DO_SUBMIT) submit(t); /* [S1] */
 }
 
-/* ---- the task's waker: one reference each ---------------------------------- */
+/* ---- the task's waker: one reference each ------------------------------- */
 
 static void waker_clone(void *data) {
   rth__state_ref(&((rth__task_t *)data)->state);

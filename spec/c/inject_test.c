@@ -93,7 +93,7 @@ TEST(pop_n_takes_the_oldest_n_in_order) {
   }
 }
 
-/* ---- threads ------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 enum { PRODUCERS = 4, EACH = TASKS / PRODUCERS };
 

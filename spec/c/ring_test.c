@@ -71,7 +71,8 @@ TEST(two_hundred_and_fifty_six_fit_in_chunks_of_any_size) {
       rth__ring_push_batch(&ring, &l);
     }
     ASSERT_EQ(rth__ring_room(&ring), 0);
-    for (at = 0; at < 256; at++) ASSERT_PTR_EQ(rth__ring_pop(&ring), &tasks[at]);
+    for (at = 0; at < 256; at++)
+      ASSERT_PTR_EQ(rth__ring_pop(&ring), &tasks[at]);
     ASSERT(rth__ring_is_empty(&ring));
   }
 }
@@ -186,7 +187,7 @@ TEST(positions_may_wrap_around) {
   ASSERT(rth__ring_is_empty(&ring));
 }
 
-/* ---- threads ------------------------------------------------------------- */
+/* ---- threads ------------------------------------------------------------ */
 
 static RTH_ATOMIC(int) owner_done;
 

@@ -141,7 +141,7 @@ TEST(advancing_back_does_nothing) {
   ASSERT_PTR_EQ(rth__wheel_advance(&wheel, 101), &s);
 }
 
-/* ---- against a list ------------------------------------------------------- */
+/* ---- against a list ----------------------------------------------------- */
 
 enum { N = 200 };
 

@@ -1,8 +1,8 @@
 -- Every atomic operation says with whom it pairs.
 --  * An operation that is not relaxed has a tag like [Q1]: in the comment above
 --    it, on the lines of its statement, or alone on the line below.
---  * The tag stands in the SYNC table of that file, of the .h or .c beside it,
---    or of a header that it includes; no two files explain the same tag.
+--  * The tag stands in a SYNC table of that folder or of a header that the file
+--    includes; no two tables explain the same tag.
 --  * Somewhere in csrc each tag has a release side and an acquire side.
 -- usage: lua spec/lint/sync.lua FILE...
 
@@ -57,13 +57,14 @@ for _, path in ipairs(arg) do
   files[path] = file
 end
 
+local function folder(path) return path:match ".*/" end
+
 local function explained(path, tag)
-  local file = files[path]
-  if file.tags[tag] then return true end
-  local twin = files[path:gsub("%.[ch]$", { [".c"] = ".h", [".h"] = ".c" })]
-  if twin and twin.tags[tag] then return true end
-  for _, header in ipairs(file.includes) do
-    if files[header] and files[header].tags[tag] then return true end
+  local place = where[tag]
+  if not place then return false end
+  if folder(place) == folder(path) then return true end
+  for _, header in ipairs(files[path].includes) do
+    if header == place then return true end
   end
   return false
 end

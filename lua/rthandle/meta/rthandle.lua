@@ -36,6 +36,7 @@ function Awaitable:await() end
 ---@field name? string What Handle:name() answers. Default nil.
 ---@field event_interval? integer Tasks run between two looks at I/O and timers. Default 61.
 ---@field global_queue_interval? integer Tasks run between two looks at the queue of all workers. Default 31 with current_thread, self-tuned with multi_thread.
+---@field start_paused? boolean The test clock starts paused; current_thread only. Default false.
 ---@field on_thread_start? function Moved; runs in the Lua state of each thread before its first task.
 ---@field on_thread_stop? function Moved; runs in the Lua state of each thread after its last task.
 ---@field unhandled_panic? "warn"|"ignore"|"shutdown_runtime" What happens when a task failed and nobody will see its JoinError. "shutdown_runtime" is for current_thread only. Default "warn": a report on standard error.
@@ -299,6 +300,18 @@ local time = {}
 ---@param seconds number
 ---@return rthandle.Sleep
 function time.Sleep(seconds) end
+
+---Stops the clock of this current_thread runtime: it moves by `advance`, and
+---jumps to the next timer when nothing else is left to do. Raises on a
+---multi_thread runtime, and where it is paused already.
+function time.pause() end
+
+---Lets the paused clock run again.
+function time.resume() end
+
+---Moves the paused clock on.
+---@param seconds number
+function time.advance(seconds) end
 
 ---Counters at one moment each, not at one common moment.
 ---@class rthandle.Metrics

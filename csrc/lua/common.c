@@ -1,0 +1,124 @@
+/* common - helpers without state of their own.
+**
+** WHY      one binary serves all of Lua 5.4: closing a thread has three forms
+**          in its releases, so it is looked up when the module is loaded.
+*/
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lua/state.h"
+
+/* From 5.4.6 on; a weak reference is NULL before. */
+extern int lua_closethread(lua_State *L, lua_State *from)
+    __attribute__((weak));
+
+int rthL_closethread(lua_State *co, lua_State *from) {
+  /* 5.4.5 gave lua_resetthread a second argument, which the other releases
+  ** do not look at. */
+  union {
+    int (*declared)(lua_State *);
+    int (*called)(lua_State *, lua_State *);
+  } reset;
+  if (lua_closethread != NULL) return lua_closethread(co, from);
+  reset.declared = lua_resetthread;
+  return reset.called(co, from);
+}
+
+void rthL_report(const char *format, ...) {
+  char text[4096];
+  const char *p = text;
+  size_t left;
+  va_list args;
+  int n;
+  va_start(args, format);
+  n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (n < 0) return;
+  left = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
+  text[left - (left > 0)] = '\n';
+  while (left > 0) { /* one write, unless the system takes less */
+    ssize_t done = write(STDERR_FILENO, p, left);
+    if (done <= 0) return;
+    p += done;
+    left -= (size_t)done;
+  }
+}
+
+int rthL_raise(lua_State *L, int code) {
+  if (code == RTH_ENOMEM) return luaL_error(L, "not enough memory");
+  return luaL_error(L, "%s", rth_strerror(code));
+}
+
+uint64_t rthL_checkseconds(lua_State *L, int arg) {
+  lua_Number s = luaL_checknumber(L, arg);
+  luaL_argcheck(L, s >= 0, arg, "seconds must be a number from 0");
+  if (s > 1e9) return RTH_FOREVER;
+  return (uint64_t)(s * 1e9 + 0.5);
+}
+
+/* ---- traceback ---------------------------------------------------------- */
+
+enum { FIRST = 12, LAST = 11 }; /* levels shown of a deep stack */
+
+static void add_frame(lua_State *L, luaL_Buffer *b, lua_Debug *ar) {
+  if (ar->currentline > 0)
+    lua_pushfstring(L, "\n\t%s:%d: in ", ar->short_src, ar->currentline);
+  else
+    lua_pushfstring(L, "\n\t%s: in ", ar->short_src);
+  luaL_addvalue(b);
+  if (*ar->namewhat == 'g') /* global */
+    lua_pushfstring(L, "function '%s'", ar->name);
+  else if (*ar->namewhat != '\0')
+    lua_pushfstring(L, "%s '%s'", ar->namewhat, ar->name);
+  else if (*ar->what == 'm')
+    lua_pushliteral(L, "main chunk");
+  else if (*ar->what != 'C')
+    lua_pushfstring(L, "function <%s:%d>", ar->short_src, ar->linedefined);
+  else
+    lua_pushliteral(L, "?");
+  luaL_addvalue(b);
+  if (ar->istailcall) luaL_addstring(b, "\n\t(...tail calls...)");
+}
+
+static int count_levels(lua_State *co) {
+  lua_Debug ar;
+  int low = 0, high = 1;
+  while (lua_getstack(co, high, &ar)) {
+    low = high;
+    high *= 2;
+  }
+  while (low < high) { /* the first level that is not there */
+    int middle = (low + high) / 2;
+    if (lua_getstack(co, middle, &ar))
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+void rthL_traceback(lua_State *L, lua_State *co, int level) {
+  int n = count_levels(co);
+  int skip_from = n - level > FIRST + LAST ? level + FIRST : -1;
+  luaL_Buffer b;
+  lua_Debug ar;
+  if (n <= level) {
+    lua_pushliteral(L, "");
+    return;
+  }
+  luaL_buffinit(L, &b);
+  luaL_addstring(&b, "stack traceback:");
+  for (; lua_getstack(co, level, &ar); level++) {
+    if (level == skip_from) {
+      lua_pushfstring(L, "\n\t...\t(skipping %d levels)", n - LAST - level);
+      luaL_addvalue(&b);
+      level = n - LAST - 1;
+      continue;
+    }
+    lua_getinfo(co, "Slnt", &ar);
+    add_frame(L, &b, &ar);
+  }
+  luaL_pushresult(&b);
+}

@@ -1,0 +1,276 @@
+/* failure - what a failed task leaves, and the JoinError made of it.
+**
+** WHY      a task fails in one Lua state and is joined in another: what must
+**          arrive is the error value, a line of text and the traceback of the
+**          task itself, all of them apart from any state.
+** THREADS  a failure is not changed after it was made; any thread reads it.
+** OWNS     a failure is one counted allocation, text included, and its
+**          message, which is decoded by each state that has a JoinError.
+*/
+#include "lua/failure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct JoinError {
+  rthL_Failure *f;
+} JoinError;
+
+/* ---- failures ----------------------------------------------------------- */
+
+static rthL_Failure no_memory = {
+    {1}, 0, NULL, {0}, "task panicked: not enough memory", "", 0, 0};
+
+rthL_Failure *rthL_failure_nomemory(void) { return &no_memory; }
+
+void rthL_failure_free(rthL_Failure *f) {
+  if (f == NULL || f == &no_memory) return;
+  if (rth_counter_add(&f->refs, -1) > 0) return;
+  rthL_message_free(f->value);
+  free(f);
+}
+
+static rth_counter_t made, seen;
+
+void rthL_failure_made(void) { (void)rth_counter_add(&made, 1); }
+void rthL_failure_seen(void) { (void)rth_counter_add(&seen, 1); }
+
+uint64_t rthL_unseen_failures(void) {
+  uint64_t n = rth_counter_get(&made);
+  return n != rth_counter_get(&seen) ? n : 0;
+}
+
+void rthL_failure_unseen(const rthL_Failure *f, int quiet) {
+  if (!quiet)
+    rthL_report("rthandle: %s%s%s\n", f->message, *f->traceback ? "\n" : "",
+                f->traceback);
+  rthL_failure_seen();
+}
+
+/* One allocation with both texts; NULL: no memory. */
+static rthL_Failure *failure_alloc(uint64_t id, const char *message,
+                                   const char *traceback) {
+  size_t m = strlen(message) + 1, t = strlen(traceback) + 1;
+  rthL_Failure *f = malloc(sizeof *f + m + t);
+  char *text = (char *)(f + 1);
+  if (f == NULL) return NULL;
+  memset(f, 0, sizeof *f);
+  rth_counter_set(&f->refs, 1);
+  f->id = id;
+  f->message = memcpy(text, message, m);
+  f->traceback = memcpy(text + m, traceback, t);
+  return f;
+}
+
+/* Pushes "task 7" or "task 7 (name)". */
+static void push_task(lua_State *L, uint64_t id, const char *name) {
+  if (name != NULL)
+    lua_pushfstring(L, "task %I (%s)", (LUAI_UACINT)id, name);
+  else
+    lua_pushfstring(L, "task %I", (LUAI_UACINT)id);
+}
+
+static int text_of(lua_State *L) {
+  if (lua_isstring(L, 1) || luaL_getmetafield(L, 1, "__tostring"))
+    luaL_tolstring(L, 1, NULL);
+  else
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+  return 1;
+}
+
+/* Pushes what the error at `err` says, its first line. */
+static void push_text(lua_State *L, rthL_State *S, int err) {
+  JoinError *e = rthL_to(L, S, err, RTHL_ERROR);
+  const char *s, *end;
+  if (e != NULL) {
+    lua_pushstring(L, e->f->message);
+    return;
+  }
+  lua_pushcfunction(L, text_of);
+  lua_pushvalue(L, err);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK || lua_type(L, -1) != LUA_TSTRING) {
+    lua_pop(L, 1);
+    lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, err));
+  }
+  s = lua_tostring(L, -1);
+  end = strchr(s, '\n');
+  if (end != NULL) {
+    lua_pushlstring(L, s, (size_t)(end - s));
+    lua_remove(L, -2);
+  }
+}
+
+rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
+                               uint64_t id, const char *name) {
+  const char *message, *traceback = lua_tostring(L, tb);
+  rthL_Message *value;
+  rthL_Failure *f;
+  luaL_checkstack(L, 6, NULL);
+  push_task(L, id, name);
+  lua_pushliteral(L, " panicked: ");
+  push_text(L, S, err);
+  lua_concat(L, 3);
+  message = lua_tostring(L, -1);
+  value = rthL_encode_error(L, err);
+  f = failure_alloc(id, message, traceback != NULL ? traceback : "");
+  if (f == NULL) {
+    rthL_message_free(value);
+    luaL_error(L, "not enough memory");
+  }
+  f->value = value;
+  lua_pop(L, 1);
+  return f;
+}
+
+rthL_Failure *rthL_failure_cancelled(lua_State *L, uint64_t id,
+                                     const char *name) {
+  rthL_Failure *f;
+  push_task(L, id, name);
+  lua_pushliteral(L, " was cancelled");
+  lua_concat(L, 2);
+  f = failure_alloc(id, lua_tostring(L, -1), "");
+  lua_pop(L, 1);
+  if (f == NULL) luaL_error(L, "not enough memory");
+  f->cancelled = 1;
+  return f;
+}
+
+rthL_Failure *rthL_failure_of(lua_State *L, rthL_State *S, rthL_Fiber *f,
+                              uint64_t id, const char *name) {
+  rthL_Failure *failure;
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 8, NULL);
+  rthL_traceback(L, f->co, 0); /* closing the coroutine takes it away */
+  rthL_fiber_error(L, S, f);
+  failure = rthL_failure_new(L, S, top + 2, top + 1, id, name);
+  lua_remove(L, top + 1);
+  return failure;
+}
+
+/* ---- JoinError ---------------------------------------------------------- */
+
+/* Decodes the error value; its message where that is not possible here. */
+static int decode_value(lua_State *L) {
+  rthL_Failure *f = lua_touserdata(L, 1);
+  rthL_Message *m = f->value;
+  /* Objects travel once: who comes later takes the text for them. */
+  if (m == NULL ||
+      (rth_counter_add(&f->decoded, 1) > 1 && !rthL_message_plain(m)))
+    lua_pushstring(L, f->message);
+  else
+    (void)rthL_decode(L, m);
+  return 1;
+}
+
+void rthL_pushjoinerror(lua_State *L, rthL_State *S, rthL_Failure *f,
+                        int has_value) {
+  JoinError *e;
+  if (!has_value) {
+    lua_pushcfunction(L, decode_value);
+    lua_pushlightuserdata(L, f);
+    (void)lua_pcall(L, 1, 1, 0); /* an error stands for the value */
+  }
+  e = rthL_new(L, S, RTHL_ERROR, sizeof *e, 1);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  e->f = f;
+}
+
+static JoinError *check(lua_State *L) {
+  return rthL_check(L, rthL_here(L), 1, RTHL_ERROR);
+}
+
+static int joinerror_is_panic(lua_State *L) {
+  lua_pushboolean(L, !check(L)->f->cancelled);
+  return 1;
+}
+
+static int joinerror_is_cancelled(lua_State *L) {
+  lua_pushboolean(L, check(L)->f->cancelled);
+  return 1;
+}
+
+static int joinerror_into_panic(lua_State *L) {
+  JoinError *e = check(L);
+  if (e->f->cancelled)
+    return luaL_error(L, "JoinError reason is not a panic: %s",
+                      e->f->message);
+  lua_getiuservalue(L, 1, 1);
+  return 1;
+}
+
+static int joinerror_id(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check(L)->f->id);
+  return 1;
+}
+
+static int joinerror_message(lua_State *L) {
+  lua_pushstring(L, check(L)->f->message);
+  return 1;
+}
+
+static int joinerror_tostring(lua_State *L) {
+  rthL_Failure *f = check(L)->f;
+  if (*f->traceback != '\0')
+    lua_pushfstring(L, "%s\n%s", f->message, f->traceback);
+  else
+    lua_pushstring(L, f->message);
+  return 1;
+}
+
+/* Methods are upvalue 2. */
+static int joinerror_index(lua_State *L) {
+  JoinError *e = check(L);
+  const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : "";
+  if (strcmp(key, "traceback") == 0) {
+    lua_pushstring(L, e->f->traceback);
+  } else {
+    lua_pushvalue(L, 2);
+    lua_rawget(L, lua_upvalueindex(2));
+  }
+  return 1;
+}
+
+static int joinerror_gc(lua_State *L) {
+  JoinError *e = lua_touserdata(L, 1);
+  rthL_failure_free(e->f);
+  e->f = &no_memory; /* another finalizer may still look */
+  return 0;
+}
+
+/* ---- a JoinError that is moved: both sides share the failure ------------ */
+
+static void *joinerror_take(lua_State *L, int idx) {
+  JoinError *e = lua_touserdata(L, idx);
+  rth_counter_add(&e->f->refs, 1);
+  return e->f;
+}
+
+static void joinerror_push(lua_State *L, void *object) {
+  rthL_pushjoinerror(L, rthL_find(L), object, 0);
+}
+
+static void joinerror_drop(void *object) { rthL_failure_free(object); }
+
+void rthL_open_failure(lua_State *L, rthL_State *S) {
+  static const luaL_Reg meta[] = {{"__gc", joinerror_gc},
+                                  {"__tostring", joinerror_tostring},
+                                  {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"is_panic", joinerror_is_panic},
+      {"is_cancelled", joinerror_is_cancelled},
+      {"into_panic", joinerror_into_panic},
+      {"id", joinerror_id},
+      {"message", joinerror_message},
+      {NULL, NULL}};
+  static const rthL_MoveOps ops = {NULL, joinerror_take, joinerror_push,
+                                   joinerror_drop};
+  rthL_type(L, S, RTHL_ERROR, "rthandle.JoinError", meta, methods);
+  lua_pushlightuserdata(L, S);
+  lua_getfield(L, -2, "__index");
+  lua_pushcclosure(L, joinerror_index, 2);
+  lua_setfield(L, -2, "__index");
+  rthL_set_move_ops(L, &ops);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,55 @@
+/* failure.h - how a task failed, apart from any Lua state; and JoinError. */
+#ifndef RTHL_FAILURE_H
+#define RTHL_FAILURE_H
+
+#include "lua/fiber.h"
+#include "lua/move.h"
+
+/* What a failed or cancelled task leaves.  Counted, never changed. */
+typedef struct rthL_Failure {
+  rth_counter_t refs;
+  uint64_t id;
+  rthL_Message *value;   /* the error, encoded; NULL: take the message */
+  rth_counter_t decoded; /* by so many states */
+  const char *message;   /* one line */
+  const char *traceback; /* may be empty */
+  uint8_t cancelled;
+  uint8_t quiet;         /* of a runtime that reports none */
+} rthL_Failure;
+
+/* Makes one of the error at `err` and a traceback string (or nil) at `tb`.
+** Raises. */
+rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
+                               uint64_t id, const char *name);
+/* The one of a cancelled task.  Raises (memory). */
+rthL_Failure *rthL_failure_cancelled(lua_State *L, uint64_t id,
+                                     const char *name);
+/* One for lack of memory; shared, never freed. */
+rthL_Failure *rthL_failure_nomemory(void);
+void rthL_failure_free(rthL_Failure *f); /* One reference.  Thread: any */
+
+/* The failure of a fiber whose error is on top of its coroutine.  Leaves the
+** error on top of L.  Raises. */
+rthL_Failure *rthL_failure_of(lua_State *L, rthL_State *S, rthL_Fiber *f,
+                              uint64_t id, const char *name);
+
+/* Failures are counted, in the whole process, when made and when somebody
+** sees them, so that a wait knows when to look for dropped JoinHandles.
+** All: Thread: any. */
+void rthL_failure_made(void);
+void rthL_failure_seen(void);
+/* How many were made, if not all were seen; else 0. */
+uint64_t rthL_unseen_failures(void);
+
+/* Nobody will see f: reports it, unless quiet.  Borrows f. */
+void rthL_failure_unseen(const rthL_Failure *f, int quiet);
+
+/* Pushes the JoinError of f.  The error value is on top of the stack when
+** has_value, and replaced by the JoinError; else it is decoded.  Consumes f
+** unless it raises. */
+void rthL_pushjoinerror(lua_State *L, rthL_State *S, rthL_Failure *f,
+                        int has_value);
+
+void rthL_open_failure(lua_State *L, rthL_State *S);
+
+#endif

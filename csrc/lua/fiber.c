@@ -1,0 +1,174 @@
+/* fiber - a coroutine that the runtime runs.
+**
+** WHY      coroutines are used again: a new one costs four times as much.
+**          Resuming is protected in itself, so the way through here needs no
+**          other protected call.
+** THREADS  the one that runs the Lua state.
+** OWNS     a fiber has its coroutine (held in the table of coroutines), its
+**          entered handles, and the waiting of its operation.
+** INVARIANT  op != NULL exactly while the coroutine is suspended in
+**          rthL_await; a coroutine in the pool has an empty stack.
+*/
+#include "lua/fiber.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua/enter.h"
+#include "lua/join.h"
+
+enum { POOL_MAX = 1024 };
+
+void rthL_fiber_open(lua_State *L, rthL_State *S, rthL_Fiber *f) {
+  memset(f, 0, sizeof *f);
+  if (S->npool > 0) {
+    S->npool--;
+    f->co = S->pool[S->npool].co;
+    f->ref = S->pool[S->npool].ref;
+    return;
+  }
+  luaL_checkstack(L, 3, NULL);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  f->co = lua_newthread(L);
+  f->ref = luaL_ref(L, -2);
+  lua_pop(L, 1);
+}
+
+void rthL_fiber_load(lua_State *L, rthL_Fiber *f, int first) {
+  int n = lua_gettop(L) - first + 1;
+  if (!lua_checkstack(f->co, n + 1)) luaL_error(L, "too many arguments");
+  lua_xmove(L, f->co, n);
+}
+
+static int pool_push(rthL_State *S, lua_State *co, int ref) {
+  if (S->npool == S->cpool) {
+    int n = S->cpool == 0 ? 16 : 2 * S->cpool;
+    rthL_Pooled *p;
+    if (n > POOL_MAX || S->closing) return 0;
+    p = realloc(S->pool, (size_t)n * sizeof *p);
+    if (p == NULL) return 0;
+    S->pool = p;
+    S->cpool = n;
+  }
+  S->pool[S->npool].co = co;
+  S->pool[S->npool].ref = ref;
+  S->npool++;
+  return 1;
+}
+
+void rthL_fiber_release(rthL_State *S, rthL_Fiber *f) {
+  lua_State *co = f->co;
+  if (f->extra != NULL) { /* few have one */
+    rthL_enter_clear(&f->extra->enter);
+    free(f->extra->nested);
+    free(f->extra);
+    f->extra = NULL;
+  }
+  if (co == NULL) return;
+  f->co = NULL;
+  lua_settop(co, 0);
+  if (lua_status(co) == LUA_OK && pool_push(S, co, f->ref)) return;
+  /* Both keys exist, so nothing here allocates. */
+  lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
+  luaL_unref(co, -1, f->ref);
+  lua_settop(co, 0);
+}
+
+rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f) {
+  if (f->extra == NULL) {
+    f->extra = calloc(1, sizeof *f->extra);
+    if (f->extra == NULL) luaL_error(L, "not enough memory");
+  }
+  return f->extra;
+}
+
+/* ---- running ------------------------------------------------------------ */
+
+/* A plain coroutine.yield in the body of a task: nobody can resume it. */
+static rthL_Run stray_yield(rthL_State *S, lua_State *co, int n) {
+  lua_pop(co, n);
+  if (rthL_closethread(co, S->from) == LUA_OK) {
+    lua_settop(co, 0);
+    lua_rawgeti(co, LUA_REGISTRYINDEX, S->stray); /* a string: no allocation */
+  }
+  return RTHL_FAILED;
+}
+
+rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
+  lua_State *co = f->co, *running = S->running, *from = S->from;
+  rthL_Fiber *cur = S->cur;
+  rth_cx_t *outer = S->cx;
+  int nargs = 0, status;
+  if (f->op != NULL) {
+    const rthL_OpType *type = f->op->type;
+    if (type->poll != NULL && type->poll(S, f->op, cx) == RTH_PENDING)
+      return RTHL_WAITS;
+    f->op = NULL;
+  } else if (!f->started) {
+    f->started = 1;
+    nargs = lua_gettop(co) - 1 - f->base;
+  }
+  if (f->extra != NULL) f->extra->nnested = 0;
+  S->cx = cx;
+  S->cur = f;
+  S->running = S->from = co;
+  status = lua_resume(co, from, nargs, n);
+  S->cx = outer;
+  S->cur = cur;
+  S->running = running;
+  S->from = from;
+  if (S->fresh != NULL && cur == NULL) rthL_local_flush(S);
+  if (status == LUA_YIELD)
+    return f->op != NULL ? RTHL_WAITS : stray_yield(S, co, *n);
+  *n = lua_gettop(co) - f->base;
+  return status == LUA_OK ? RTHL_ENDED : RTHL_FAILED;
+}
+
+/* ---- cancelling --------------------------------------------------------- */
+
+/* Closes co; an error goes onto `to`, in place of an earlier one. */
+static int close_onto(rthL_State *S, lua_State *co, lua_State *to, int failed) {
+  if (rthL_closethread(co, S->from) == LUA_OK || lua_gettop(co) == 0)
+    return failed;
+  if (failed) lua_pop(to, 1);
+  lua_xmove(co, to, 1);
+  return 1;
+}
+
+int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
+                      lua_State *to) {
+  lua_State *running = S->running;
+  rthL_Fiber *cur = S->cur;
+  rth_cx_t *outer = S->cx;
+  rthL_Op *op = f->op;
+  int failed = 0;
+  if (f->co == NULL) return 0;
+  f->closing = 1;
+  f->op = NULL;
+  S->cur = f;
+  S->running = NULL;
+  if (cx != NULL) S->cx = cx;
+  if (op != NULL) failed = op->type->cancel(S, op, to);
+  if (f->extra != NULL)
+    while (f->extra->nnested > 0) {
+      lua_State *co = f->extra->nested[--f->extra->nnested];
+      failed = close_onto(S, co, to, failed);
+    }
+  if (f->started) failed = close_onto(S, f->co, to, failed);
+  S->cx = outer;
+  S->cur = cur;
+  S->running = running;
+  return failed;
+}
+
+void rthL_fiber_error(lua_State *L, rthL_State *S, rthL_Fiber *f) {
+  /* Closing hands the error to __close, so it stays where it is until then;
+  ** the first releases of 5.4 forget it there, so a copy is taken. */
+  if (lua_checkstack(f->co, 1)) {
+    lua_pushvalue(f->co, -1);
+    lua_xmove(f->co, L, 1);
+  } else {
+    lua_pushnil(L);
+  }
+  if (rthL_fiber_cancel(S, f, NULL, L)) lua_replace(L, -2);
+}

@@ -1,0 +1,108 @@
+/* fiber.h - a coroutine that the runtime runs: the body of a task, of
+** block_on, or of a part of a task (the function of timeout).
+**
+** A fiber suspends on an operation.  Whoever polls the fiber polls that
+** operation first and resumes the coroutine only when it is ready, so
+** spurious wakes cost no resume.
+*/
+#ifndef RTHL_FIBER_H
+#define RTHL_FIBER_H
+
+#include "lua/state.h"
+
+typedef struct rthL_Op rthL_Op;
+
+typedef struct rthL_OpType {
+  /* Answers READY when the waiting is over, however it ended; PENDING once
+  ** the waker of cx is registered.  May not raise; runs no Lua but fibers.
+  ** NULL, for one that never goes through rthL_await: it is ready. */
+  rth_poll_t (*poll)(rthL_State *S, rthL_Op *op, rth_cx_t *cx);
+  /* Nobody waits any more: deregisters.  Once, in place of finish; also for
+  ** an operation that was never polled.  Answers 1 where what it had to close
+  ** failed: the error is on top of `to`. */
+  int (*cancel)(rthL_State *S, rthL_Op *op, lua_State *to);
+  /* Pushes the results of a READY operation, or raises. */
+  int (*finish)(lua_State *L, rthL_State *S, rthL_Op *op);
+} rthL_OpType;
+
+/* First member of each operation.  It lives in a userdata on the stack of the
+** C function that waits. */
+struct rthL_Op {
+  const rthL_OpType *type;
+};
+
+/* What few fibers need. */
+typedef struct rthL_Extra {
+  rthL_Enter *enter;  /* runtimes that the fiber has entered */
+  lua_State **nested; /* rt.coroutines that run inside, outermost first */
+  int nnested, cnested;
+} rthL_Extra;
+
+struct rthL_Fiber {
+  lua_State *co;      /* NULL: none (not yet, or ended) */
+  rthL_Op *op;        /* what it waits for; NULL: it has not started, or runs */
+  rthL_Extra *extra;  /* NULL: not needed yet */
+  rthL_Fiber *parent; /* the fiber it is a part of; NULL: a task */
+  int ref;            /* of co in the table of coroutines */
+  uint8_t base;       /* values on its stack below the function */
+  uint8_t started;
+  uint8_t closing;    /* it may not suspend any more */
+};
+
+typedef enum rthL_Run {
+  RTHL_WAITS,
+  RTHL_ENDED, /* its values are on top of co */
+  RTHL_FAILED /* the error is on top of co */
+} rthL_Run;
+
+/* Takes a coroutine, new or used.  Fills *f.  Raises (memory). */
+void rthL_fiber_open(lua_State *L, rthL_State *S, rthL_Fiber *f);
+/* Moves the function and arguments from index `first` of L onto a new fiber.
+** Raises. */
+void rthL_fiber_load(lua_State *L, rthL_Fiber *f, int first);
+/* Runs it until it waits or ends.  *n: how many values.  Raises never. */
+rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n);
+/* Ends a fiber that waits (or never started, or failed): leaves its operation,
+** closes nested coroutines, innermost first, then its own.  Answers 1 where
+** that failed: the error is on top of `to`, for which there is room.  cx: what
+** it may use meanwhile; NULL: what there is. */
+int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
+                      lua_State *to);
+/* Pushes the error of a FAILED fiber on L, after closing what is open; an
+** error in that takes its place.  L has room for two. */
+void rthL_fiber_error(lua_State *L, rthL_State *S, rthL_Fiber *f);
+/* Gives the coroutine back.  It has ended or was cancelled; what is on its
+** stack goes.  Never raises; may be called again. */
+void rthL_fiber_release(rthL_State *S, rthL_Fiber *f);
+
+/* The extra part, made if need be.  Raises (memory). */
+rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f);
+
+/* ---- waiting ------------------------------------------------------------ */
+
+/* Waits for op; `return rthL_await(...)` from the C function.  In a fiber it
+** suspends; in plain code it blocks the thread, on the executor of `h`. */
+int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h);
+
+/* Whether this code, in a fiber, may suspend it. */
+int rthL_may_suspend(lua_State *L, rthL_State *S);
+
+/* Lets everything else run once. */
+int rthL_yield_now(lua_State *L);
+
+/* What a coroutine of rt.coroutine yields to its resumer when the whole task
+** suspends. */
+extern const char rthL_suspend_mark;
+#define RTHL_SUSPEND ((void *)(uintptr_t)&rthL_suspend_mark)
+
+/* Runs a function (or waits for an awaitable) at index `first`, with the
+** arguments after it, to its end on this plain thread, on h's executor.
+** Pushes its values, or raises. */
+int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
+                  int first);
+
+/* Turns an awaitable at index `first` into its function `await` and itself;
+** leaves a function as it is; raises on anything else. */
+void rthL_checkawaitable(lua_State *L, int first);
+
+#endif

@@ -1,0 +1,489 @@
+/* join - JoinHandle and AbortHandle.
+**
+** WHY      the core's handle has one waker and gives the outcome once; here
+**          several tasks wait on one JoinHandle and get the very same objects
+**          each time.  So the first one's waker is the core's, the others are
+**          listed, and the outcome is decoded once and kept.
+** THREADS  the one that runs the Lua state.
+** OWNS     the core's handle until the outcome is there; then the outcome.
+*/
+#include "lua/join.h"
+
+#include <string.h>
+
+#include "lua/enter.h"
+#include "lua/thread.h"
+
+struct rthL_JoinOp {
+  rthL_Op op;
+  rthL_Join *join;
+  rthL_JoinOp *next;
+  rth_waker_t waker; /* empty: the core has it */
+  uint8_t linked, joining; /* joining: `join`, not `await` */
+};
+
+rthL_Join *rthL_join_new(lua_State *L, rthL_State *S, int name) {
+  int nuv = name != 0 ? 2 : 1;
+  rthL_Join *j = rthL_new(L, S, RTHL_JOIN, sizeof *j, nuv);
+  j->state = RTHL_J_MOVED; /* until it has a core */
+  if (name != 0) {
+    j->named = 1;
+    lua_pushvalue(L, name);
+    lua_setiuservalue(L, -2, 2);
+  }
+  return j;
+}
+
+const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx) {
+  if (!j->named) {
+    lua_pushnil(L);
+    return NULL;
+  }
+  lua_getiuservalue(L, idx, 2);
+  return lua_tostring(L, -1);
+}
+
+/* ---- the list of waits -------------------------------------------------- */
+
+void rthL_join_wake(rthL_Join *j) {
+  rthL_JoinOp *o;
+  while ((o = j->head) != NULL) {
+    j->head = o->next;
+    o->linked = 0;
+    rth_wake(&o->waker);
+  }
+}
+
+static void link_last(rthL_JoinOp *o) {
+  rthL_JoinOp **p = &o->join->head;
+  if (o->linked) return;
+  while (*p != NULL) p = &(*p)->next;
+  *p = o;
+  o->next = NULL;
+  o->linked = 1;
+}
+
+/* The core has the outcome. */
+static void settle(rthL_Join *j, const rth_outcome_t *o) {
+  rth_join_t *core = j->core;
+  j->core = NULL;
+  j->out = o->value;
+  j->how = (uint8_t)o->how;
+  j->state = RTHL_J_RAW;
+  if (o->how == RTH_PENDING) j->state = RTHL_J_CANCELLED;
+  if (o->how == RTH_READY && o->value == NULL) j->state = RTHL_J_VALUES;
+  rth_join_free(core);
+  rthL_join_wake(j);
+}
+
+static rth_poll_t ask_core(rthL_Join *j, const rth_waker_t *w) {
+  rth_outcome_t o;
+  if (rth_join_poll(j->core, w, &o) == RTH_PENDING) return RTH_PENDING;
+  settle(j, &o);
+  return RTH_READY;
+}
+
+static int may_run_here(rthL_State *S, rthL_Join *j) {
+  rthL_Task *t = (rthL_Task *)j;
+  return j->local && !t->fiber.started && t->local == S->cx->local &&
+         S->depth < 8 && (j->fresh || !rth_join_is_aborted(j->core));
+}
+
+static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
+  rthL_JoinOp *o = (rthL_JoinOp *)op;
+  rthL_Join *j = o->join;
+  (void)S;
+  if (j->state != RTHL_J_PENDING) return RTH_READY;
+  link_last(o);
+  if (!j->local && j->head == o) return ask_core(j, &cx->waker);
+  if (!rth_waker_same(&o->waker, &cx->waker)) {
+    rth_waker_drop(&o->waker);
+    o->waker = rth_waker_clone(&cx->waker);
+  }
+  return RTH_PENDING;
+}
+
+static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
+  rthL_JoinOp *o = (rthL_JoinOp *)op, **p;
+  rthL_Join *j = o->join;
+  int first = j->head == o;
+  (void)S;
+  (void)to;
+  rth_waker_drop(&o->waker);
+  if (!o->linked) return 0;
+  for (p = &j->head; *p != o;) p = &(*p)->next;
+  *p = o->next;
+  o->linked = 0;
+  if (j->local || !first || j->core == NULL) return 0;
+  if (j->head == NULL) {
+    rth_join_unregister(j->core);
+  } else { /* the next one's waker becomes the core's */
+    rth_waker_t w = j->head->waker;
+    j->head->waker.ops = NULL;
+    (void)ask_core(j, &w);
+    rth_waker_drop(&w);
+  }
+  return 0;
+}
+
+/* ---- what came out ------------------------------------------------------ */
+
+static int decode(lua_State *L) {
+  int n = rthL_decode(L, lua_touserdata(L, 1));
+  return n;
+}
+
+/* A result that this state cannot have: the join fails with the reason, which
+** is on top of the stack. */
+static void undecodable(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
+  int top = lua_gettop(L);
+  const char *name = rthL_join_pushname(L, j, idx);
+  rthL_Failure *f = rthL_failure_new(L, S, top, top + 1, j->id, name);
+  lua_pop(L, 1);
+  rthL_pushjoinerror(L, S, f, 1);
+  lua_setiuservalue(L, idx, 1);
+  j->state = RTHL_J_ERROR;
+}
+
+/* Keeps the values of a moved task in this state. */
+static void take_values(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
+  rthL_Message *m = j->out;
+  int top = lua_gettop(L), i;
+  lua_pushcfunction(L, decode);
+  lua_pushlightuserdata(L, m);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
+    undecodable(L, S, j, idx);
+  } else {
+    j->n = lua_gettop(L) - top;
+    if (j->n > 1) {
+      luaL_checkstack(L, 2, NULL);
+      lua_createtable(L, j->n, 0);
+      lua_insert(L, top + 1);
+      for (i = j->n; i > 0; i--) lua_rawseti(L, top + 1, i);
+    }
+    if (j->n > 0) lua_setiuservalue(L, idx, 1);
+    j->state = RTHL_J_VALUES;
+  }
+  lua_settop(L, top);
+  j->out = NULL;
+  rthL_message_free(m);
+}
+
+static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
+  switch (j->state) {
+    case RTHL_J_RAW:
+      rthL_pushjoinerror(L, S, j->out, 0);
+      j->out = NULL;
+      rthL_failure_seen();
+      break;
+    case RTHL_J_WATCH:
+      lua_getiuservalue(L, idx, 1);
+      rthL_watch_see(L, S);
+      break;
+    default: {
+      const char *name = rthL_join_pushname(L, j, idx);
+      rthL_Failure *f = rthL_failure_cancelled(L, j->id, name);
+      lua_pushnil(L);
+      lua_replace(L, -2);
+      rthL_pushjoinerror(L, S, f, 1);
+      break;
+    }
+  }
+  lua_setiuservalue(L, idx, 1);
+  j->state = RTHL_J_ERROR;
+}
+
+/* Brings the outcome into this state, once. */
+static void settle_here(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
+  luaL_checkstack(L, 8, NULL);
+  if (j->state == RTHL_J_RAW && j->how == RTH_READY)
+    take_values(L, S, j, idx);
+  else if (j->state == RTHL_J_RAW || j->state == RTHL_J_WATCH ||
+           j->state == RTHL_J_CANCELLED)
+    take_error(L, S, j, idx);
+}
+
+static int push_values(lua_State *L, rthL_Join *j, int idx) {
+  int i, t;
+  if (j->n == 0) return 0;
+  lua_getiuservalue(L, idx, 1);
+  if (j->n == 1) return 1;
+  t = lua_gettop(L);
+  luaL_checkstack(L, j->n + 1, "too many results");
+  for (i = 1; i <= j->n; i++) lua_rawgeti(L, t, i);
+  return j->n;
+}
+
+/* The JoinHandle is at index 1 of whoever waits. */
+static int push_outcome(lua_State *L, rthL_State *S, rthL_Join *j,
+                        int joining) {
+  settle_here(L, S, j, 1);
+  if (j->state == RTHL_J_VALUES) {
+    int n = push_values(L, j, 1);
+    if (!joining) return n;
+    lua_pushboolean(L, 1);
+    lua_insert(L, -(n + 1));
+    return n + 1;
+  }
+  if (joining) lua_pushboolean(L, 0);
+  lua_getiuservalue(L, 1, 1);
+  return joining ? 2 : lua_error(L);
+}
+
+static int join_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
+  rthL_JoinOp *o = (rthL_JoinOp *)op;
+  if (o->linked) (void)join_cancel(S, op, L);
+  return push_outcome(L, S, o->join, o->joining);
+}
+
+/* ---- methods ------------------------------------------------------------ */
+
+static const rthL_OpType join_op = {join_poll, join_cancel, join_finish};
+
+static rthL_Join *to_join(lua_State *L, rthL_State *S, int idx) {
+  rthL_Join *j = rthL_to(L, S, idx, RTHL_LOCAL);
+  return j != NULL ? j : rthL_check(L, S, idx, RTHL_JOIN);
+}
+
+static rthL_Join *check(lua_State *L, rthL_State *S) {
+  rthL_Join *j = to_join(L, S, 1);
+  if (j->state == RTHL_J_MOVED) luaL_error(L, "JoinHandle was moved");
+  return j;
+}
+
+/* A bare wait needs an executor of the task's runtime. */
+static rth_handle_t *handle_for(rthL_State *S, rthL_Join *j) {
+  if (j->local) return rth_local_handle(((rthL_Task *)j)->local);
+  return j->core != NULL ? rth_join_handle(j->core) : rthL_current(S);
+}
+
+/* What can be had without waiting, in a task: the outcome that is there, and
+** that of a task which was not started yet: it runs right here. */
+static int is_ready(lua_State *L, rthL_State *S, rthL_Join *j) {
+  static const rth_waker_t none = {NULL, NULL};
+  if (j->state == RTHL_J_PENDING && !j->local && rth_join_is_finished(j->core))
+    (void)ask_core(j, &none);
+  if (S->cur == NULL) return j->state != RTHL_J_PENDING;
+  if (*S->cx->budget == 0) return 0;
+  if (j->state == RTHL_J_PENDING &&
+      (!may_run_here(S, j) || !rthL_may_suspend(L, S) ||
+       !rthL_local_run_here(S, (rthL_Task *)j, S->cx)))
+    return 0;
+  return rth_budget(S->cx);
+}
+
+static int wait_for(lua_State *L, int joining) {
+  rthL_State *S = rthL_here(L);
+  rthL_Join *j = check(L, S);
+  rthL_JoinOp *o;
+  if (is_ready(L, S, j)) return push_outcome(L, S, j, joining);
+  o = lua_newuserdatauv(L, sizeof *o, 0);
+  memset(o, 0, sizeof *o);
+  o->op.type = &join_op;
+  o->join = j;
+  o->joining = (uint8_t)joining;
+  return rthL_await(L, S, &o->op, handle_for(S, j));
+}
+
+static int join_await(lua_State *L) { return wait_for(L, 0); }
+static int join_join(lua_State *L) { return wait_for(L, 1); }
+
+static int join_abort(lua_State *L) {
+  rthL_Join *j = check(L, rthL_here(L));
+  if (j->fresh)
+    rthL_local_forget(rthL_here(L), (rthL_Task *)j);
+  else if (j->core != NULL) rth_join_abort(j->core);
+  return 0;
+}
+
+static int join_is_finished(lua_State *L) {
+  rthL_Join *j = check(L, rthL_here(L));
+  lua_pushboolean(L, j->state != RTHL_J_PENDING ||
+                         (!j->local && rth_join_is_finished(j->core)));
+  return 1;
+}
+
+static int join_id(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check(L, rthL_here(L))->id);
+  return 1;
+}
+
+static int join_tostring(lua_State *L) {
+  rthL_Join *j = to_join(L, rthL_here(L), 1);
+  const char *name;
+  if (j->state == RTHL_J_MOVED) {
+    lua_pushliteral(L, "rthandle.JoinHandle(moved)");
+    return 1;
+  }
+  name = rthL_join_pushname(L, j, 1);
+  if (name != NULL)
+    lua_pushfstring(L, "rthandle.JoinHandle(id=%I, name=%s)",
+                    (LUAI_UACINT)j->id, name);
+  else
+    lua_pushfstring(L, "rthandle.JoinHandle(id=%I)", (LUAI_UACINT)j->id);
+  return 1;
+}
+
+static int join_gc(lua_State *L) {
+  rthL_Join *j = lua_touserdata(L, 1);
+  rth_join_t *core = j->core;
+  j->core = NULL;
+  if (j->state == RTHL_J_RAW) {
+    if (j->how == RTH_READY) {
+      rthL_message_free(j->out);
+    } else {
+      rthL_Failure *f = j->out;
+      rthL_failure_unseen(f, f->quiet);
+      rthL_failure_free(f);
+    }
+  }
+  j->state = RTHL_J_MOVED;
+  if (core == NULL) return 0;
+  rth_join_free(core);
+  return 0;
+}
+
+/* ---- moving ------------------------------------------------------------- */
+
+static const char *join_check(lua_State *L, int idx) {
+  rthL_Join *j = lua_touserdata(L, idx);
+  if (j->state == RTHL_J_MOVED) return "JoinHandle was moved";
+  if (j->state != RTHL_J_PENDING || j->head != NULL)
+    return "JoinHandle already awaited";
+  return NULL;
+}
+
+static const char *local_check(lua_State *L, int idx) {
+  (void)L;
+  (void)idx;
+  return "JoinHandle of a local task";
+}
+
+static void *join_take(lua_State *L, int idx) {
+  rthL_Join *j = lua_touserdata(L, idx);
+  rth_join_t *core = j->core;
+  j->core = NULL;
+  j->state = RTHL_J_MOVED;
+  return core;
+}
+
+static void join_push(lua_State *L, void *object) {
+  rthL_State *S = rthL_find(L);
+  rthL_Join *j = rthL_join_new(L, S, 0);
+  j->core = object;
+  j->id = rth_join_id(object);
+  j->state = RTHL_J_PENDING;
+}
+
+static void join_drop(void *object) { rth_join_free(object); }
+
+/* ---- AbortHandle -------------------------------------------------------- */
+
+typedef struct Abort {
+  rth_abort_t *core; /* NULL: the task had ended */
+  uint64_t id;
+} Abort;
+
+static int join_abort_handle(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  rthL_Join *j = check(L, S);
+  Abort *a = rthL_new(L, S, RTHL_ABORT, sizeof *a, 0);
+  a->id = j->id;
+  if (j->fresh) rthL_local_flush(S);
+  if (j->core != NULL) a->core = rth_join_abort_handle(j->core);
+  return 1;
+}
+
+static Abort *check_abort(lua_State *L) {
+  return rthL_check(L, rthL_here(L), 1, RTHL_ABORT);
+}
+
+static int abort_abort(lua_State *L) {
+  Abort *a = check_abort(L);
+  if (a->core != NULL) rth_abort(a->core);
+  return 0;
+}
+
+static int abort_is_finished(lua_State *L) {
+  Abort *a = check_abort(L);
+  lua_pushboolean(L, a->core == NULL || rth_abort_is_finished(a->core));
+  return 1;
+}
+
+static int abort_id(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_abort(L)->id);
+  return 1;
+}
+
+static int abort_tostring(lua_State *L) {
+  lua_pushfstring(L, "rthandle.AbortHandle(id=%I)",
+                  (LUAI_UACINT)check_abort(L)->id);
+  return 1;
+}
+
+static int abort_gc(lua_State *L) {
+  Abort *a = lua_touserdata(L, 1);
+  rth_abort_t *core = a->core;
+  a->core = NULL;
+  if (core != NULL) rth_abort_free(core);
+  return 0;
+}
+
+/* Where the core's handle is gone its id travels alone, as an odd number that
+** is no address. */
+static void *abort_take(lua_State *L, int idx) {
+  Abort *a = lua_touserdata(L, idx);
+  if (a->core == NULL) return (void *)(uintptr_t)(a->id << 1 | 1);
+  return rth_abort_clone(a->core);
+}
+
+static void abort_push(lua_State *L, void *object) {
+  Abort *a = rthL_new(L, rthL_find(L), RTHL_ABORT, sizeof *a, 0);
+  uintptr_t odd = (uintptr_t)object;
+  if (odd & 1) {
+    a->id = odd >> 1;
+    return;
+  }
+  a->core = object;
+  a->id = rth_abort_id(a->core);
+}
+
+static void abort_drop(void *object) {
+  if (!((uintptr_t)object & 1)) rth_abort_free(object);
+}
+
+static void open_abort(lua_State *L, rthL_State *S) {
+  static const luaL_Reg meta[] = {
+      {"__gc", abort_gc}, {"__tostring", abort_tostring}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"abort", abort_abort},
+                                     {"is_finished", abort_is_finished},
+                                     {"id", abort_id},
+                                     {NULL, NULL}};
+  static const rthL_MoveOps ops = {NULL, abort_take, abort_push, abort_drop};
+  rthL_type(L, S, RTHL_ABORT, "rthandle.AbortHandle", meta, methods);
+  rthL_set_move_ops(L, &ops);
+  lua_pop(L, 1);
+}
+
+void rthL_open_join(lua_State *L, rthL_State *S) {
+  static const luaL_Reg meta[] = {
+      {"__gc", join_gc}, {"__tostring", join_tostring}, {NULL, NULL}};
+  static const luaL_Reg local_meta[] = {{"__tostring", join_tostring},
+                                        {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"await", join_await},
+                                     {"join", join_join},
+                                     {"abort", join_abort},
+                                     {"abort_handle", join_abort_handle},
+                                     {"is_finished", join_is_finished},
+                                     {"id", join_id},
+                                     {NULL, NULL}};
+  static const rthL_MoveOps ops = {join_check, join_take, join_push,
+                                   join_drop};
+  static const rthL_MoveOps local_ops = {local_check, NULL, NULL, NULL};
+  rthL_type(L, S, RTHL_JOIN, "rthandle.JoinHandle", meta, methods);
+  rthL_set_move_ops(L, &ops);
+  rthL_type(L, S, RTHL_LOCAL, "rthandle.JoinHandle", local_meta, methods);
+  rthL_set_move_ops(L, &local_ops);
+  lua_pop(L, 2);
+  open_abort(L, S);
+}

@@ -1,0 +1,81 @@
+/* join.h - JoinHandle, of moved and of local tasks. */
+#ifndef RTHL_JOIN_H
+#define RTHL_JOIN_H
+
+#include "lua/failure.h"
+#include "lua/fiber.h"
+
+typedef struct rthL_JoinOp rthL_JoinOp;
+
+typedef enum rthL_JoinState {
+  RTHL_J_PENDING,
+  RTHL_J_RAW,       /* ended; `out` is still as the core gave it */
+  RTHL_J_VALUES,    /* user value 1: the value, or a table of `n` */
+  RTHL_J_WATCH,     /* local, failed: user value 1 is the watch */
+  RTHL_J_CANCELLED, /* nobody asked for the JoinError yet */
+  RTHL_J_ERROR,     /* user value 1: the JoinError */
+  RTHL_J_MOVED      /* empty */
+} rthL_JoinState;
+
+/* Payload of a JoinHandle.  User value 1: see the states; user value 2, where
+** `named`: the name of the task. */
+typedef struct rthL_Join {
+  rth_join_t *core;  /* owned; NULL: nothing to ask the core any more */
+  rthL_JoinOp *head; /* who waits, in order; the first one's waker is the
+                        core's where the task was moved */
+  uint64_t id;
+  void *out;         /* RAW: a message or a failure, by `how` */
+  int n;             /* VALUES: how many */
+  uint8_t state, how, local, named;
+  uint8_t held, fresh; /* local: see rthL_Task */
+} rthL_Join;
+
+/* A task of this Lua state and its JoinHandle in one.  The coroutine has the
+** userdata at the bottom of its stack, so it lives as long as the task.  A
+** stack's bottom cannot be reached while it is suspended or failed: so once
+** it suspends, the table of coroutines has the userdata in its place, and
+** user value 1 the coroutine (`held`).
+** A task that a fiber spawns is `fresh` until that fiber suspends: the core
+** has not heard of it, and never will if it is awaited, and ends, before. */
+typedef struct rthL_Task {
+  rthL_Join join;
+  rthL_Fiber fiber;
+  rth_local_t *local; /* the executor; its data is the rthL_State */
+  union {
+    struct rthL_Task **self; /* the core's pointer to us; NULL there: ended */
+    struct rthL_Task *next;  /* fresh; join.out is its rthL_Task ** */
+  } u;
+} rthL_Task;
+
+/* Pushes a JoinHandle without a core.  The name is at index `name`; 0: none.
+** Raises. */
+rthL_Join *rthL_join_new(lua_State *L, rthL_State *S, int name);
+/* It ended: wakes all who wait. */
+void rthL_join_wake(rthL_Join *j);
+/* Pushes the name of the task of the JoinHandle at idx; answers it, or
+** NULL. */
+const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
+
+/* ---- local tasks -------------------------------------------------------- */
+
+/* spawn_local: the function at index f and what follows.  Pushes the
+** JoinHandle. */
+int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
+                     int name);
+/* Gives the core all fresh tasks, or this one.  Never raises. */
+void rthL_local_flush(rthL_State *S);
+void rthL_local_give(rthL_State *S, rthL_Task *t);
+/* Cancels a fresh task. */
+void rthL_local_forget(rthL_State *S, rthL_Task *t);
+/* Runs a task that was not started yet right here, in the await of another
+** one of its executor: its JoinHandle is at index 1 of the running coroutine.
+** READY: it ended. */
+rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx);
+/* Pushes the JoinError of a failed local task; the watch is on top of the
+** stack, and replaced. */
+void rthL_watch_see(lua_State *L, rthL_State *S);
+
+void rthL_open_join(lua_State *L, rthL_State *S);
+void rthL_open_local(lua_State *L, rthL_State *S);
+
+#endif

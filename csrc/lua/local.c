@@ -1,0 +1,425 @@
+/* local - tasks of spawn_local: they share the Lua state of their caller.
+**
+** WHY      such a task must cost little more than a plain coroutine.  So the
+**          task and its JoinHandle are one userdata without a finalizer; the
+**          core's task is a pointer to it.  A task that is awaited before it
+**          was started runs in the await; the core does not even hear of it
+**          unless its spawner suspends first.  Only a failure gets an object with
+**          a finalizer, the watch, so that one nobody looks at is reported.
+** THREADS  the one that runs the Lua state.
+** OWNS     the core's JoinHandle until the task ends, then (failed) the watch.
+** INVARIANT  *t->u.self == t while the core may poll t; NULL afterwards.
+*/
+#include <string.h>
+
+#include "lua/enter.h"
+#include "lua/join.h"
+#include "lua/thread.h"
+
+typedef struct Watch {
+  rth_join_t *core; /* with the failure as output; NULL: seen */
+} Watch;
+
+/* ---- tasks that the core has not got ---------------------------------------- */
+
+static void fresh_link(rthL_State *S, rthL_Task *t) {
+  t->join.fresh = 1;
+  t->join.out = S->fresh_last;
+  t->u.next = NULL;
+  *S->fresh_last = t;
+  S->fresh_last = &t->u.next;
+}
+
+static void fresh_unlink(rthL_State *S, rthL_Task *t) {
+  rthL_Task **from = t->join.out;
+  t->join.fresh = 0;
+  t->join.out = NULL;
+  *from = t->u.next;
+  if (t->u.next != NULL)
+    t->u.next->join.out = from;
+  else
+    S->fresh_last = from;
+}
+
+/* ---- holding the userdata while it is suspended ------------------------- */
+
+/* The userdata is at index `at` of L. */
+static void hold(lua_State *L, rthL_State *S, rthL_Task *t, int at) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+  lua_rawgeti(L, -1, t->fiber.ref); /* the coroutine */
+  lua_setiuservalue(L, at, 1);
+  lua_pushvalue(L, at);
+  lua_rawseti(L, -2, t->fiber.ref);
+  lua_pop(L, 1);
+  t->join.held = 1;
+}
+
+/* The coroutine has ended or was closed. */
+static void let_go(rthL_State *S, rthL_Task *t) {
+  lua_State *co = t->fiber.co;
+  lua_settop(co, 0);
+  lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
+  lua_pushthread(co);
+  lua_rawseti(co, -2, t->fiber.ref);
+  t->join.held = 0;
+}
+
+/* ---- the end ------------------------------------------------------------ */
+
+/* Everything about it is settled: gives back what it had. */
+static void ended(rthL_State *S, rthL_Task *t) {
+  rth_join_t *core = t->join.core;
+  t->join.core = NULL;
+  if (t->join.held) let_go(S, t);
+  rthL_fiber_release(S, &t->fiber);
+  if (core != NULL) {
+    *t->u.self = NULL;
+    rth_join_free(core);
+  }
+  rthL_join_wake(&t->join);
+}
+
+typedef struct End {
+  rthL_State *S;
+  rthL_Task *t;
+  int n;                  /* values on top of the coroutine */
+  int here;               /* it ran inside an await */
+  int at;                 /* where S->from has the userdata, unless held */
+  rth_cx_t *cx;
+  rthL_Failure *failure;  /* made by the calls below */
+} End;
+
+/* More than one value: a table, in user value 1 of the JoinHandle at 2. */
+static int pack(lua_State *L) {
+  End *e = lua_touserdata(L, 1);
+  int i;
+  luaL_checkstack(L, e->n + 1, NULL);
+  lua_createtable(L, e->n, 0);
+  lua_xmove(e->t->fiber.co, L, e->n);
+  for (i = e->n; i > 0; i--) lua_rawseti(L, 3, i);
+  lua_setiuservalue(L, 2, 1);
+  return 0;
+}
+
+/* The failure becomes the JoinError (it ran in an await, which looks at it) or
+** the output of the core's task, in the hands of the watch.  The error is on
+** top of L, the JoinHandle at 2. */
+static int keep_failure(lua_State *L, End *e) {
+  rthL_Task *t = e->t;
+  Watch *w;
+  if (e->here) {
+    rthL_pushjoinerror(L, e->S, e->failure, 1);
+    lua_setiuservalue(L, 2, 1);
+    return 0;
+  }
+  w = rthL_new(L, e->S, RTHL_WATCH, sizeof *w, 1);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  w->core = t->join.core;
+  t->join.core = NULL;
+  *t->u.self = NULL;
+  lua_setiuservalue(L, 2, 1);
+  return 0;
+}
+
+/* The error is on top of the coroutine. */
+static int fail(lua_State *L) {
+  End *e = lua_touserdata(L, 1);
+  rthL_Task *t = e->t;
+  const char *name = rthL_join_pushname(L, &t->join, 2);
+  e->failure = rthL_failure_of(L, e->S, &t->fiber, t->join.id, name);
+  return keep_failure(L, e);
+}
+
+/* Closes the coroutine.  No failure: it went well. */
+static int close_fiber(lua_State *L) {
+  End *e = lua_touserdata(L, 1);
+  rthL_Task *t = e->t;
+  const char *name = rthL_join_pushname(L, &t->join, 2);
+  if (!rthL_fiber_cancel(e->S, &t->fiber, e->cx, L)) return 0;
+  lua_pushnil(L); /* its stack is gone: no traceback */
+  e->failure = rthL_failure_new(L, e->S, 4, 5, t->join.id, name);
+  lua_pop(L, 1);
+  return keep_failure(L, e);
+}
+
+/* Calls f(e, JoinHandle), protected. */
+static int call(rthL_State *S, lua_CFunction f, End *e) {
+  lua_State *L = S->from;
+  int rc;
+  if (!lua_checkstack(L, 6)) return LUA_ERRMEM;
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, e);
+  if (e->t->join.held) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->anchors);
+    lua_rawgeti(L, -1, e->t->fiber.ref);
+    lua_remove(L, -2);
+  } else {
+    lua_pushvalue(L, e->at);
+  }
+  rc = lua_pcall(L, 2, 0, 0);
+  if (rc != LUA_OK) lua_pop(L, 1);
+  return rc;
+}
+
+/* f makes e->failure. */
+static rth_poll_t end_failed(End *e, lua_CFunction f, void **out) {
+  rthL_Task *t = e->t;
+  e->failure = NULL;
+  if (call(e->S, f, e) != LUA_OK) { /* no memory even for that */
+    t->join.out = e->failure != NULL ? e->failure : rthL_failure_nomemory();
+    t->join.how = RTH_FAILED;
+    t->join.state = RTHL_J_RAW;
+  } else if (e->failure == NULL) {
+    t->join.state = RTHL_J_CANCELLED;
+  } else if (e->here) {
+    t->join.state = RTHL_J_ERROR;
+  } else {
+    t->join.state = RTHL_J_WATCH;
+    rthL_failure_made();
+    *out = e->failure;
+  }
+  ended(e->S, t);
+  return t->join.state == RTHL_J_WATCH ? RTH_FAILED : RTH_READY;
+}
+
+static rth_poll_t end_values(End *e, void **out) {
+  rthL_Task *t = e->t;
+  if (e->n == 1) {
+    lua_setiuservalue(t->fiber.co, 1, 1);
+  } else if (e->n > 1 && call(e->S, pack, e) != LUA_OK) {
+    return end_failed(e, fail, out);
+  }
+  t->join.n = e->n;
+  t->join.state = RTHL_J_VALUES;
+  ended(e->S, t);
+  return RTH_READY;
+}
+
+/* The userdata is at index `at` of S->from, unless it is held. */
+static rth_poll_t step(rthL_State *S, rthL_Task *t, rth_cx_t *cx, int here,
+                       int at, void **out) {
+  End e;
+  e.S = S;
+  e.t = t;
+  e.here = here;
+  e.at = at;
+  e.cx = cx;
+  *out = NULL;
+  switch (rthL_fiber_run(S, &t->fiber, cx, &e.n)) {
+    case RTHL_ENDED:
+      return end_values(&e, out);
+    case RTHL_FAILED:
+      return end_failed(&e, fail, out);
+    default:
+      if (!t->join.held) hold(S->from, S, t, at);
+      return RTH_PENDING;
+  }
+}
+
+rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
+  rth_cx_t mine = *cx;
+  rth_poll_t r;
+  void *out;
+  /* Where it suspends, its operation wakes the task that awaits it; that does
+  ** no harm: the core has it in its queue and polls it under its own waker. */
+  mine.task_id = t->join.id;
+  if (t->join.fresh) fresh_unlink(S, t);
+  S->depth++;
+  r = step(S, t, &mine, 1, 1, &out);
+  S->depth--;
+  if (r == RTH_PENDING && t->join.core == NULL) rthL_local_give(S, t);
+  return r;
+}
+
+/* ---- as the core sees it ------------------------------------------------ */
+
+/* Not started yet: the bottom of its stack can be reached. */
+static rth_poll_t first_step(rthL_State *S, rthL_Task *t, rth_cx_t *cx,
+                             void **out) {
+  lua_State *L = S->from;
+  rth_poll_t r;
+  lua_pushvalue(t->fiber.co, 1);
+  lua_xmove(t->fiber.co, L, 1);
+  r = step(S, t, cx, 0, lua_gettop(L), out);
+  lua_pop(L, 1);
+  return r;
+}
+
+static rth_poll_t local_poll(void *self, rth_cx_t *cx, void **out) {
+  rthL_Task *t = *(rthL_Task **)self;
+  *out = NULL;
+  if (t == NULL) return RTH_READY; /* ended inside an await */
+  return t->join.held ? step(cx->data, t, cx, 0, 0, out)
+                      : first_step(cx->data, t, cx, out);
+}
+
+static rth_poll_t local_cancel(void *self, rth_cx_t *cx, void **out) {
+  rthL_Task *t = *(rthL_Task **)self;
+  End e;
+  if (t == NULL) return RTH_PENDING;
+  e.S = cx->data;
+  e.t = t;
+  e.here = 0;
+  e.cx = cx;
+  if (t->fiber.started)
+    return end_failed(&e, close_fiber, out) == RTH_FAILED ? RTH_FAILED
+                                                          : RTH_PENDING;
+  t->join.state = RTHL_J_CANCELLED;
+  ended(e.S, t);
+  return RTH_PENDING;
+}
+
+/* Never polled: the runtime is shut down. */
+static void local_drop(void *self) {
+  rthL_Task *t = *(rthL_Task **)self;
+  if (t == NULL || t->fiber.started) return; /* its giver closes it */
+  t->join.state = RTHL_J_CANCELLED;
+  ended(rth_local_data(t->local), t);
+}
+
+static void local_drop_out(void *out, rth_poll_t how) {
+  if (how == RTH_FAILED) rthL_failure_free(out);
+}
+
+static const rth_future_ops_t local_ops = {local_poll, local_cancel,
+                                           local_drop, local_drop_out};
+
+/* The core did not take t. */
+static void not_taken(rthL_State *S, rthL_Task *t) {
+  End e;
+  void *out;
+  if (t->join.state != RTHL_J_PENDING) return; /* dropped already */
+  if (!t->fiber.started) {
+    t->join.state = RTHL_J_CANCELLED;
+    ended(S, t);
+    return;
+  }
+  e.S = S;
+  e.t = t;
+  e.here = 1; /* nobody but the JoinHandle gets to know of an error */
+  e.cx = S->cx;
+  (void)end_failed(&e, close_fiber, &out);
+}
+
+/* It is not fresh, and has no core yet. */
+void rthL_local_give(rthL_State *S, rthL_Task *t) {
+  rth_join_t *core = NULL;
+  int rc = rth_local_spawn_reserved(t->local, t->join.id, &local_ops, &t,
+                                    sizeof t, &core);
+  if (rc == RTH_OK && !rth_join_is_finished(core)) {
+    t->join.core = core;
+    t->u.self = rth_join_self(core);
+    return;
+  }
+  if (core != NULL) rth_join_free(core);
+  not_taken(S, t);
+}
+
+void rthL_local_flush(rthL_State *S) {
+  while (S->fresh != NULL) {
+    rthL_Task *t = S->fresh;
+    fresh_unlink(S, t);
+    rthL_local_give(S, t);
+  }
+}
+
+void rthL_local_forget(rthL_State *S, rthL_Task *t) {
+  fresh_unlink(S, t);
+  not_taken(S, t);
+}
+
+/* ---- spawn_local -------------------------------------------------------- */
+
+/* In a state of a runtime every task runs on the executor of its thread. */
+static rth_local_t *executor_for(lua_State *L, rthL_State *S,
+                                 rth_handle_t *h) {
+  if (S->executor != NULL) return S->executor;
+  if (S->cur != NULL && S->cx->handle == h) return S->cx->local;
+  return rthL_executor_open(L, S, h)->local;
+}
+
+static rthL_Task *task_new(lua_State *L, rthL_State *S, rth_handle_t *h,
+                           int name) {
+  rth_local_t *local = executor_for(L, S, h);
+  rthL_Task *t = rthL_new(L, S, RTHL_LOCAL, sizeof *t, name != 0 ? 2 : 1);
+  t->local = local;
+  t->join.local = 1;
+  if (name != 0) {
+    t->join.named = 1;
+    lua_pushvalue(L, name);
+    lua_setiuservalue(L, -2, 2);
+  }
+  return t;
+}
+
+/* The JoinHandle is on top of L, the function and its arguments from f on up
+** to `last`. */
+static void load(lua_State *L, rthL_State *S, rthL_Task *t, int f, int last) {
+  rthL_Fiber *fiber = &t->fiber;
+  int i, n = last - f + 2;
+  if (n > LUA_MINSTACK / 2) luaL_checkstack(L, n + 4, "too many arguments");
+  rthL_fiber_open(L, S, fiber);
+  if (!lua_checkstack(fiber->co, n + 2)) {
+    rthL_fiber_release(S, fiber);
+    luaL_error(L, "too many arguments");
+  }
+  fiber->base = 1;
+  lua_pushvalue(L, -1);
+  for (i = f; i <= last; i++) lua_pushvalue(L, i);
+  lua_xmove(L, fiber->co, n);
+}
+
+int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
+                     int name) {
+  int last = lua_gettop(L);
+  rthL_Task *t;
+  luaL_checktype(L, f, LUA_TFUNCTION);
+  t = task_new(L, S, h, name);
+  load(L, S, t, f, last);
+  if (S->executor != NULL && rth_handle_id(h) != rth_handle_id(S->home))
+    rthL_enter_under(L, S, &t->fiber, h);
+  t->join.id = rth_local_reserve(t->local);
+  if (t->join.id == 0) { /* shut down */
+    t->join.id = rth_task_new_id();
+    not_taken(S, t);
+  } else if (S->cur != NULL && !S->cur->closing && t->local == S->cx->local) {
+    fresh_link(S, t);
+  } else {
+    rthL_local_give(S, t);
+  }
+  return 1;
+}
+
+/* ---- the watch ---------------------------------------------------------- */
+
+void rthL_watch_see(lua_State *L, rthL_State *S) {
+  Watch *w = lua_touserdata(L, -1);
+  rth_waker_t none = {NULL, NULL};
+  rth_join_t *core = w->core;
+  rth_outcome_t o;
+  lua_getiuservalue(L, -1, 1);
+  o.how = RTH_PENDING;
+  if (core == NULL || rth_join_poll(core, &none, &o) != RTH_READY ||
+      o.how != RTH_FAILED)
+    o.value = rthL_failure_nomemory();
+  w->core = NULL;
+  if (core != NULL) rth_join_free(core);
+  rthL_failure_seen();
+  rthL_pushjoinerror(L, S, o.value, 1);
+  lua_remove(L, -2);
+}
+
+static int watch_gc(lua_State *L) {
+  Watch *w = lua_touserdata(L, 1);
+  rth_join_t *core = w->core;
+  w->core = NULL;
+  if (core != NULL) rth_join_free(core); /* the core reports it */
+  return 0;
+}
+
+void rthL_open_local(lua_State *L, rthL_State *S) {
+  static const luaL_Reg meta[] = {{"__gc", watch_gc}, {NULL, NULL}};
+  rthL_type(L, S, RTHL_WATCH, "rthandle.Failure", meta, NULL);
+  lua_pop(L, 1);
+}

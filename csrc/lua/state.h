@@ -1,0 +1,137 @@
+/* state.h - what the module keeps for one Lua state, and the helpers that
+** every file of the binding uses.
+**
+** One thread at a time runs a Lua state; everything here is that thread's.
+*/
+#ifndef RTHL_STATE_H
+#define RTHL_STATE_H
+
+#include "lauxlib.h"
+#include "lua.h"
+#include "rthandle.h"
+
+typedef enum rthL_Type {
+  RTHL_STATE,    /* first: so its __gc runs last */
+  RTHL_RUNTIME,
+  RTHL_HANDLE,
+  RTHL_GUARD,    /* EnterGuard */
+  RTHL_JOIN,     /* JoinHandle of a moved task */
+  RTHL_LOCAL,    /* JoinHandle of a local task: has no __gc */
+  RTHL_WATCH,    /* of the failure of a local task */
+  RTHL_ABORT,
+  RTHL_ERROR,    /* JoinError */
+  RTHL_TRYERROR, /* TryCurrentError */
+  RTHL_SLEEP,
+  RTHL_ELAPSED,
+  RTHL_NTYPES
+} rthL_Type;
+
+typedef struct rthL_Fiber rthL_Fiber;
+typedef struct rthL_Enter rthL_Enter;
+
+/* An executor that this state drives itself, for one runtime. */
+typedef struct rthL_Executor {
+  struct rthL_Executor *next;
+  rth_local_t *local;   /* NULL: not needed yet */
+  rth_handle_t *handle; /* owned */
+  int drive;            /* bare waits drive the runtime: it was made here */
+} rthL_Executor;
+
+typedef struct rthL_Pooled {
+  lua_State *co;
+  int ref;
+} rthL_Pooled;
+
+typedef struct rthL_State {
+  lua_State *L;        /* main thread of the Lua state */
+  /* What runs now.  Saved and restored by whoever changes it. */
+  rth_cx_t *cx;        /* of the poll that runs; NULL outside */
+  rthL_Fiber *cur;     /* the fiber that runs; NULL: plain code */
+  lua_State *running;  /* the coroutine that may suspend; NULL: none may */
+  int ccall;           /* running is NULL because of a C function's call */
+  lua_State *from;     /* innermost thread known to run: for API calls */
+  struct rthL_Task *fresh, **fresh_last; /* local tasks the core has not got */
+  rthL_Enter *enter;   /* handles that plain code has entered */
+  unsigned depth;      /* of local tasks that run inside an await */
+
+  rth_handle_t *home;  /* own states: their runtime (borrowed) */
+  rth_local_t *executor; /* own states of workers: theirs (borrowed) */
+  uint64_t task_id;    /* of the blocking function that runs; 0: none */
+  rthL_Executor *executors;
+
+  rthL_Pooled *pool;   /* coroutines to use again */
+  int npool, cpool;
+  int anchors;         /* reference of the table that holds coroutines */
+  int module;          /* reference of the module table */
+  int stray;           /* and of the error of a yield out of a task */
+  int mt[RTHL_NTYPES]; /* references of the metatables */
+  const void *mtp[RTHL_NTYPES]; /* and their addresses */
+
+  lua_Hook hook;       /* of the main thread when a wait began */
+  uint64_t failures;   /* rthL_unseen_failures at the last look */
+  uint64_t look_after; /* rth_now before which there is no other */
+  uint8_t own;         /* a state of a runtime */
+  uint8_t closing;     /* lua_close has reached us */
+} rthL_State;
+
+/* The state's context, in functions that the module registered. */
+#define rthL_here(L) ((rthL_State *)lua_touserdata((L), lua_upvalueindex(1)))
+/* Elsewhere; NULL where the module is not open.  Never raises. */
+rthL_State *rthL_find(lua_State *L);
+
+/* Makes the context and its table of coroutines.  Raises. */
+rthL_State *rthL_state_open(lua_State *L);
+/* What plain code leaves behind at the end of a blocking function. */
+void rthL_state_reset(rthL_State *S);
+
+/* ---- userdata ----------------------------------------------------------- */
+
+/* Makes a metatable: pushes it; index 1 of `methods` may be NULL.  Raises. */
+void rthL_type(lua_State *L, rthL_State *S, rthL_Type t, const char *name,
+               const luaL_Reg *meta, const luaL_Reg *methods);
+/* Pushes a zeroed userdata with its metatable.  Raises. */
+void *rthL_new(lua_State *L, rthL_State *S, rthL_Type t, size_t size, int nuv);
+/* The userdata at idx, or NULL.  Never raises. */
+void *rthL_to(lua_State *L, rthL_State *S, int idx, rthL_Type t);
+/* The same, or raises the usual argument error. */
+void *rthL_check(lua_State *L, rthL_State *S, int idx, rthL_Type t);
+/* Sets functions that find their context in their upvalue. */
+void rthL_setfuncs(lua_State *L, rthL_State *S, const luaL_Reg *l);
+
+/* ---- small things ------------------------------------------------------- */
+
+/* lua_closethread of every 5.4: ends a coroutine, running what it has to
+** close.  LUA_OK, or a status with the error on top of co. */
+int rthL_closethread(lua_State *co, lua_State *from);
+
+/* Writes one report to standard error, whole, in one call. */
+void rthL_report(const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 1, 2)))
+#endif
+    ;
+
+/* Raises the text of a core's error code. */
+int rthL_raise(lua_State *L, int code);
+
+/* Pushes the traceback of co from `level` on, on L: as luaL_traceback, but
+** without its search through package.loaded for each frame. */
+void rthL_traceback(lua_State *L, lua_State *co, int level);
+
+/* Seconds (checked: a number, not NaN, not negative) to nanoseconds;
+** RTH_FOREVER for math.huge and whatever is too far. */
+uint64_t rthL_checkseconds(lua_State *L, int arg);
+#define rthL_pushseconds(L, ns) lua_pushnumber((L), (lua_Number)(ns) / 1e9)
+
+/* ---- executors of this state -------------------------------------------- */
+
+/* The entry for h's runtime, made if need be.  Raises. */
+rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h);
+/* The same, with its rth_local_t. */
+rthL_Executor *rthL_executor_open(lua_State *L, rthL_State *S,
+                                  rth_handle_t *h);
+/* Frees those of ended runtimes; their local tasks are cancelled.  Nothing
+** happens inside a task.  Raises (memory). */
+void rthL_executors_sweep(lua_State *L, rthL_State *S);
+
+#endif

@@ -1,0 +1,217 @@
+/* time - sleep, sleep_until, now, Sleep, and the test clock.
+**
+** WHY      the timer is part of the operation, in memory of the waiting
+**          function: waiting allocates nothing in the core.
+** THREADS  the one that runs the Lua state.
+** OWNS     each timer has a reference to its runtime until the wait is over.
+*/
+#include <math.h>
+
+#include "lua/enter.h"
+#include "lua/fiber.h"
+#include "lua/handle.h"
+#include "lua/move.h"
+
+/* now + seconds, or for ever. */
+static uint64_t deadline_in(rth_handle_t *h, uint64_t ns) {
+  uint64_t now = rth_handle_now(h);
+  return ns >= RTH_FOREVER - now ? RTH_FOREVER : now + ns;
+}
+
+/* ---- rt.sleep ----------------------------------------------------------- */
+
+typedef struct SleepOp {
+  rthL_Op op;
+  uint8_t failed;
+  rth_sleep_t timer;
+} SleepOp;
+
+static rth_poll_t sleep_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
+  SleepOp *o = (SleepOp *)op;
+  rth_poll_t r = rth_sleep_poll(&o->timer, cx);
+  (void)S;
+  o->failed = r == RTH_FAILED;
+  return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
+}
+
+static int sleep_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
+  (void)S;
+  (void)to;
+  rth_sleep_fini(&((SleepOp *)op)->timer);
+  return 0;
+}
+
+static int sleep_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
+  SleepOp *o = (SleepOp *)op;
+  (void)S;
+  rth_sleep_fini(&o->timer);
+  return o->failed ? rthL_raise(L, RTH_ESHUTDOWN) : 0;
+}
+
+static int sleep_to(lua_State *L, rthL_State *S, rth_handle_t *h,
+                    uint64_t deadline) {
+  static const rthL_OpType type = {sleep_poll, sleep_cancel, sleep_finish};
+  SleepOp *o = lua_newuserdatauv(L, sizeof *o, 0);
+  o->op.type = &type;
+  o->failed = 0;
+  rth_sleep_init(&o->timer, h, deadline);
+  return rthL_await(L, S, &o->op, h);
+}
+
+static int time_sleep(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  uint64_t ns = rthL_checkseconds(L, 1);
+  rth_handle_t *h = rthL_checkcurrent(L, S);
+  return sleep_to(L, S, h, deadline_in(h, ns));
+}
+
+static int time_sleep_until(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  uint64_t t = rthL_checkseconds(L, 1);
+  return sleep_to(L, S, rthL_checkcurrent(L, S), t);
+}
+
+static int time_now(lua_State *L) {
+  rth_handle_t *h = rthL_current(rthL_here(L));
+  rthL_pushseconds(L, h != NULL ? rth_handle_now(h) : rth_now());
+  return 1;
+}
+
+/* ---- Sleep -------------------------------------------------------------- */
+
+typedef struct Sleep {
+  rthL_Op op;
+  rth_sleep_t timer;
+  rth_handle_t *handle; /* owned; NULL: finalized */
+  uint8_t waiting, failed;
+} Sleep;
+
+static Sleep *of_op(rthL_Op *op) { return (Sleep *)op; }
+
+static rth_poll_t object_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
+  rth_poll_t r = rth_sleep_poll(&of_op(op)->timer, cx);
+  (void)S;
+  of_op(op)->failed = r == RTH_FAILED;
+  return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
+}
+
+static int object_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
+  (void)S;
+  (void)to;
+  of_op(op)->waiting = 0;
+  rth_sleep_unregister(&of_op(op)->timer);
+  return 0;
+}
+
+static int object_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
+  (void)S;
+  of_op(op)->waiting = 0;
+  return of_op(op)->failed ? rthL_raise(L, RTH_ESHUTDOWN) : 0;
+}
+
+static Sleep *check(lua_State *L) {
+  Sleep *s = rthL_check(L, rthL_here(L), 1, RTHL_SLEEP);
+  if (s->handle == NULL) luaL_argerror(L, 1, "Sleep is finalized");
+  return s;
+}
+
+static int new_sleep(lua_State *L) {
+  static const rthL_OpType type = {object_poll, object_cancel, object_finish};
+  rthL_State *S = rthL_here(L);
+  uint64_t ns = rthL_checkseconds(L, 1);
+  rth_handle_t *h = rthL_checkcurrent(L, S);
+  Sleep *s = rthL_new(L, S, RTHL_SLEEP, sizeof *s, 0);
+  s->op.type = &type;
+  rth_sleep_init(&s->timer, h, deadline_in(h, ns));
+  s->handle = rth_handle_clone(h);
+  return 1;
+}
+
+static int sleep_await(lua_State *L) {
+  Sleep *s = check(L);
+  if (s->waiting) return luaL_error(L, "Sleep is already awaited");
+  s->waiting = 1;
+  return rthL_await(L, rthL_here(L), &s->op, s->handle);
+}
+
+static int sleep_reset(lua_State *L) {
+  Sleep *s = check(L);
+  uint64_t ns = rthL_checkseconds(L, 2);
+  rth_sleep_reset(&s->timer, deadline_in(s->handle, ns));
+  return 0;
+}
+
+static int sleep_deadline(lua_State *L) {
+  Sleep *s = check(L);
+  if (s->timer.deadline == RTH_FOREVER)
+    lua_pushnumber(L, (lua_Number)HUGE_VAL);
+  else
+    rthL_pushseconds(L, s->timer.deadline);
+  return 1;
+}
+
+static int sleep_is_elapsed(lua_State *L) {
+  Sleep *s = check(L);
+  lua_pushboolean(L, rth_sleep_is_elapsed(&s->timer));
+  return 1;
+}
+
+static int sleep_gc(lua_State *L) {
+  Sleep *s = lua_touserdata(L, 1);
+  rth_handle_t *h = s->handle;
+  if (h == NULL) return 0;
+  s->handle = NULL;
+  rth_sleep_fini(&s->timer);
+  rth_handle_free(h);
+  return 0;
+}
+
+/* ---- the test clock ----------------------------------------------------- */
+
+static int clock_result(lua_State *L, rth_handle_t *h, int rc,
+                        const char *text) {
+  if (rc == RTH_OK) return 0;
+  if (rth_handle_flavor(h) != RTH_CURRENT_THREAD)
+    return luaL_error(L, "the test clock requires the current_thread flavor");
+  return luaL_error(L, "%s", rc == RTH_EINVAL ? text : rth_strerror(rc));
+}
+
+static int clock_pause(lua_State *L) {
+  rth_handle_t *h = rthL_checkcurrent(L, rthL_here(L));
+  return clock_result(L, h, rth_clock_pause(h), "time is already frozen");
+}
+
+static int clock_resume(lua_State *L) {
+  rth_handle_t *h = rthL_checkcurrent(L, rthL_here(L));
+  return clock_result(L, h, rth_clock_resume(h), "time is not frozen");
+}
+
+static int clock_advance(lua_State *L) {
+  uint64_t ns = rthL_checkseconds(L, 1);
+  rth_handle_t *h = rthL_checkcurrent(L, rthL_here(L));
+  return clock_result(L, h, rth_clock_advance(h, ns), "time is not frozen");
+}
+
+void rthL_open_time(lua_State *L, rthL_State *S) {
+  static const luaL_Reg meta[] = {{"__gc", sleep_gc}, {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"await", sleep_await},
+                                     {"reset", sleep_reset},
+                                     {"deadline", sleep_deadline},
+                                     {"is_elapsed", sleep_is_elapsed},
+                                     {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"sleep", time_sleep},
+                                       {"sleep_until", time_sleep_until},
+                                       {"now", time_now},
+                                       {NULL, NULL}};
+  static const luaL_Reg library[] = {{"Sleep", new_sleep},
+                                     {"pause", clock_pause},
+                                     {"resume", clock_resume},
+                                     {"advance", clock_advance},
+                                     {NULL, NULL}};
+  rthL_type(L, S, RTHL_SLEEP, "rthandle.Sleep", meta, methods);
+  lua_pop(L, 1);
+  rthL_setfuncs(L, S, functions);
+  lua_newtable(L);
+  rthL_setfuncs(L, S, library);
+  lua_setfield(L, -2, "time");
+}
