@@ -50,6 +50,7 @@ build = {
         "csrc/lua/async.c",
         "csrc/lua/await.c",
         "csrc/lua/bcflow.c",
+        "csrc/lua/block.c",
         "csrc/lua/bytecode.c",
         "csrc/lua/code.c",
         "csrc/lua/common.c",

@@ -260,11 +260,11 @@ end
 
 local keep = {} -- plain coroutines; the others' loops hold their tasks
 
--- Makes functions that wait: a closure of its own for each task, as a task
--- that does something has.
+-- Makes functions that wait: a closure for each task, as a task that does
+-- something has.
 local function waiters(wait)
-  return function(seconds)
-    return function() wait(seconds) end
+  return function()
+    return function() wait(1e6) end
   end
 end
 
@@ -275,7 +275,7 @@ local function memory(n)
       return bytes(n, function(k)
         local waiter = waiters(coroutine.yield)
         for _ = 1, k do
-          local task = coroutine.create(waiter(1e6))
+          local task = coroutine.create(waiter())
           coroutine.resume(task)
           keep[#keep + 1] = task
         end
@@ -285,7 +285,7 @@ local function memory(n)
       return in_rthandle(function(rt)
         return bytes(n, function(k)
           local waiter = waiters(rt.sleep)
-          for _ = 1, k do rt.spawn_local(waiter(1e6)) end
+          for _ = 1, k do rt.spawn_local(waiter()) end
           rt.sleep(0.01) -- by then each has run up to its own sleep
         end)
       end)
@@ -295,7 +295,7 @@ local function memory(n)
       local loop = cqueues.new()
       return bytes(n, function(k)
         local waiter = waiters(cqueues.sleep)
-        for _ = 1, k do loop:wrap(waiter(1e6)) end
+        for _ = 1, k do loop:wrap(waiter()) end
         assert(loop:step(0))
       end)
     end,
@@ -303,7 +303,7 @@ local function memory(n)
       local copas = need "copas"
       return bytes(n, function(k)
         local waiter = waiters(copas.pause)
-        for _ = 1, k do copas.addthread(waiter(1e6)) end
+        for _ = 1, k do copas.addthread(waiter()) end
         copas.step(0)
       end)
     end,

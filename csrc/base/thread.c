@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,7 +141,7 @@ int rth__thread_start(rth__thread_t *t, size_t stack, const char *name,
                       void (*main)(void *), void *arg) {
   struct start *s;
   pthread_attr_t attr;
-  sigset_t all, before;
+  rth__signals_t signals;
   int err;
   if (rth__fault(RTH_FAULT_THREAD)) return RTH_EAGAIN;
   s = rth__zalloc(sizeof *s);
@@ -154,11 +153,10 @@ int rth__thread_start(rth__thread_t *t, size_t stack, const char *name,
     rth__free(s);
     return RTH_ENOMEM;
   }
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  rth__signals_hold(&signals);
   err = set_stack(&attr, stack);
   if (err == 0) err = pthread_create(t, &attr, thread_main, s);
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  rth__signals_release(&signals);
   pthread_attr_destroy(&attr);
   if (err == 0) return 0;
   rth__free(s);
@@ -167,6 +165,16 @@ int rth__thread_start(rth__thread_t *t, size_t stack, const char *name,
 
 void rth__thread_join(rth__thread_t t) { pthread_join(t, NULL); }
 void rth__thread_detach(rth__thread_t t) { pthread_detach(t); }
+
+void rth__signals_hold(rth__signals_t *s) {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &s->before);
+}
+
+void rth__signals_release(rth__signals_t *s) {
+  pthread_sigmask(SIG_SETMASK, &s->before, NULL);
+}
 
 unsigned rth__processors(void) {
   long n;

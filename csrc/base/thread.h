@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 enum rth__rank {
   RTH_RANK_RUNTIME = 1, /* shutdown and joining */
@@ -52,6 +53,14 @@ int rth__thread_start(rth__thread_t *t, size_t stack, const char *name,
                       void (*main)(void *), void *arg);
 void rth__thread_join(rth__thread_t t);
 void rth__thread_detach(rth__thread_t t);
+
+/* Keeps signal handlers from running on this thread until it is released, or
+** sleeps on a parker. */
+typedef struct rth__signals {
+  sigset_t before;
+} rth__signals_t;
+void rth__signals_hold(rth__signals_t *s);
+void rth__signals_release(rth__signals_t *s);
 
 /* Usable processors: the affinity mask counts.  At least 1. */
 unsigned rth__processors(void);

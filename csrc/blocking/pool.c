@@ -189,8 +189,8 @@ static void cancel_queue(rth__pool_t *p) {
   }
 }
 
-void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline) {
-  rth__thread_t last;
+void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline, int last) {
+  rth__thread_t ended;
   int had;
   rth__mutex_lock(&p->lock);
   p->closed = 1;
@@ -202,12 +202,12 @@ void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline) {
     else if (rth__cond_wait_until(&p->ended, &p->lock, deadline) != 0)
       break;
   }
-  if (p->threads > 0) p->detach = 1;
+  if (p->threads > 0 && last) p->detach = 1;
   had = p->has_ended;
-  last = p->last_ended;
+  ended = p->last_ended;
   p->has_ended = 0;
   rth__mutex_unlock(&p->lock);
-  if (had) rth__thread_join(last);
+  if (had) rth__thread_join(ended);
 }
 
 void rth__pool_metrics(rth__pool_t *p, rth_metrics_t *m) {

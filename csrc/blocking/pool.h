@@ -17,8 +17,9 @@ void rth__pool_free(rth__pool_t *p);
 int rth__pool_spawn(rth__pool_t *p, rth__task_t *t);
 
 /* Cancels what is queued, lets no more in, waits for running functions until
-** `deadline` (rth_now; 0: not at all).  Idempotent.  Thread: any. */
-void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline);
+** `deadline` (rth_now; 0: not at all).  `last`: lets go of those that still
+** run.  Idempotent.  Thread: any. */
+void rth__pool_shutdown(rth__pool_t *p, uint64_t deadline, int last);
 
 /* Adds its numbers. */
 void rth__pool_metrics(rth__pool_t *p, rth_metrics_t *m);

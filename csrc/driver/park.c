@@ -1,7 +1,7 @@
 /* park - where one thread sleeps until work, a deadline or I/O.
 **
 ** WHY      a word and a descriptor: an eventfd (a pipe where there is none)
-**          under ppoll.  A condition variable cannot be left by a signal
+**          under poll.  A condition variable cannot be left by a signal
 **          handler, so Ctrl-C would not end a waiting script, and cannot wait
 **          for a socket, too.  uv_async_send would do the same write, but its
 **          handle must be closed through the loop and its check for a pending
@@ -83,12 +83,27 @@ static void fd_clear(rth__parker_t *p) {
   } while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buffer);
 }
 
-/* Sleeps; clears the descriptor where it was written.  Answers whether a
-** signal handler ran. */
-static int fd_sleep(rth__parker_t *p, uint64_t deadline) {
+/* poll, or where signals are held: they come while it sleeps, and only then,
+** so none comes between the caller's look at what they did and the sleep. */
+static int sleep_on(struct pollfd *fds, nfds_t n, int timeout,
+                    const rth__signals_t *held) {
+#if !defined(__APPLE__) /* has no ppoll: held signals come a little late */
+  struct timespec t = {timeout / 1000, timeout % 1000 * 1000000L};
+  if (held != NULL)
+    return ppoll(fds, n, timeout < 0 ? NULL : &t, &held->before);
+#else
+  if (held != NULL && (timeout < 0 || timeout > 50)) timeout = 50;
+#endif
+  return poll(fds, n, timeout);
+}
+
+/* Sleeps; clears the descriptor where it was written. */
+static void fd_sleep(rth__parker_t *p, uint64_t deadline,
+                     const rth__signals_t *held) {
   struct pollfd fds[3] = {
       {p->fd_read, POLLIN, 0}, {p->io[0], POLLIN, 0}, {p->io[1], POLLIN, 0}};
-  int n, timeout = -1;
+  nfds_t n = 3;
+  int timeout = -1;
   if (deadline != RTH_FOREVER) {
     uint64_t now = rth_now();
     uint64_t ms = deadline <= now ? 0
@@ -96,22 +111,22 @@ static int fd_sleep(rth__parker_t *p, uint64_t deadline) {
                                         RTH_MILLISECOND;
     timeout = ms > 0x7fffffff ? 0x7fffffff : (int)ms;
   }
-  n = poll(fds, 3, timeout); /* one that is -1 is passed over */
-  if (n > 0 && fds[0].revents != 0) fd_clear(p);
-  return n < 0 && errno == EINTR;
+  /* A descriptor of -1 would be passed over, too. */
+  if (p->io[0] < 0 && p->io[1] < 0) n = 1;
+  if (sleep_on(fds, n, timeout, held) > 0 && fds[0].revents != 0) fd_clear(p);
 }
 #else
 void fd_wake(rth__parker_t *p);
-int fd_sleep(rth__parker_t *p, uint64_t deadline);
+void fd_sleep(rth__parker_t *p, uint64_t deadline,
+              const rth__signals_t *held);
 #endif
 
-int rth__parker_park(rth__parker_t *p, uint64_t deadline) {
+void rth__parker_park(rth__parker_t *p, uint64_t deadline,
+                      const rth__signals_t *held) {
   uint32_t expected = RTH_PARK_EMPTY;
-  int interrupted = 0;
   if (rth__cas_sc(&p->word, &expected, RTH_PARK_PARKED)) /* [P1] */
-    interrupted = fd_sleep(p, deadline);
+    fd_sleep(p, deadline, held);
   (void)rth__swap_sc(&p->word, RTH_PARK_EMPTY); /* [P1] */
-  return interrupted;
 }
 
 void rth__parker_clear(rth__parker_t *p) {

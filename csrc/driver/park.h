@@ -3,6 +3,7 @@
 #define RTH_PARK_H
 
 #include "base/atomic.h"
+#include "base/thread.h"
 
 enum { RTH_PARK_EMPTY, RTH_PARK_PARKED, RTH_PARK_NOTIFIED };
 
@@ -19,10 +20,12 @@ int rth__parker_open(rth__parker_t *p);
 void rth__parker_close(rth__parker_t *p);
 
 /* Sleeps until unparked, or `deadline` (rth_now; RTH_FOREVER).  Returns at
-** once if it was unparked since the last time.  May return for nothing.
-** Answers whether a signal handler ran on this thread.
+** once if it was unparked since the last time.  May return for nothing, and
+** does when a signal handler has run on this thread.  `held`: signals that the
+** caller holds, and that may come while it sleeps; or NULL.
 ** Thread: the sleeper; the parker is open.  Blocks. */
-int rth__parker_park(rth__parker_t *p, uint64_t deadline);
+void rth__parker_park(rth__parker_t *p, uint64_t deadline,
+                      const rth__signals_t *held);
 
 /* Takes a notification that has come; no sleep. */
 void rth__parker_clear(rth__parker_t *p);

@@ -244,6 +244,9 @@ rth_handle_t *rth_runtime_handle(rth_runtime_t *rt);
 ** timeout is 0.  Thread: any.  Blocks: as told. */
 RTH_MUSTUSE int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout);
 
+/* Whether it was shut down and no thread of it is left.  Thread: any. */
+int rth_runtime_has_ended(rth_runtime_t *rt);
+
 /* Shuts down in background if nobody did before, and gives up the owner's
 ** reference.  Thread: any.  Blocks: never. */
 void rth_runtime_free(rth_runtime_t *rt);
@@ -304,6 +307,8 @@ int rth_join_is_finished(const rth_join_t *j);
 uint64_t rth_join_id(const rth_join_t *j);
 /* Borrowed: the runtime of the task. */
 rth_handle_t *rth_join_handle(const rth_join_t *j);
+/* Of a task of rth_local_spawn: its executor.  Borrowed. */
+rth_local_t *rth_join_local(const rth_join_t *j);
 /* The future's own memory inside the task; good until ops->drop.
 ** Thread: the one that polls the task. */
 void *rth_join_self(const rth_join_t *j);
@@ -368,8 +373,9 @@ typedef struct rth_block_on {
   ** may have run on this thread.  Answer non-zero to end block_on with
   ** RTH_EINTR. */
   int (*interrupted)(void *arg);
-  /* Optional: called before this thread waits, each time. */
-  void (*before_wait)(void *arg);
+  /* Optional: called before this thread waits, each time.  Answers when
+  ** (rth_now) it wants to be called again at the latest, or RTH_FOREVER. */
+  uint64_t (*before_wait)(void *arg);
   void *arg;
 } rth_block_on_t;
 
@@ -432,7 +438,8 @@ typedef struct rth_sleep {
 /* Starts nothing: the first poll registers.  Takes a reference to h. */
 void rth_sleep_init(rth_sleep_t *s, rth_handle_t *h, uint64_t deadline);
 /* READY, PENDING, or FAILED when the runtime was shut down (ESHUTDOWN).
-** A passed deadline is READY without registering.  Thread: the poll's. */
+** A passed deadline is READY without registering.  A task that had to wait
+** for a timer stays on its executor (rth_pin).  Thread: the poll's. */
 rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx);
 /* Thread: owner of the executor it was last polled on. */
 void rth_sleep_reset(rth_sleep_t *s, uint64_t deadline);

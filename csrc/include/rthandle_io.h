@@ -55,7 +55,7 @@ RTH_MUSTUSE int rth_addr_unix(rth_addr_t *a, const char *path, size_t n);
 /* Writes the text; answers it.  A Unix address without a path is "". */
 char *rth_addr_format(const rth_addr_t *a, char text[RTH_ADDR_TEXT]);
 
-/* ---- names ---------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 /* One question to the system's resolver, asked on a thread of its own, which
 ** nobody waits for: not a worker, not shutdown, not exit. */
@@ -71,7 +71,7 @@ int rth_lookup_poll(rth_lookup_t *l, rth_cx_t *cx, const rth_addr_t **list,
 /* Gives up the question if it is not answered.  NULL is allowed. */
 void rth_lookup_free(rth_lookup_t *l);
 
-/* ---- streams: TCP and Unix -------------------------------------------------- */
+/* ---- streams: TCP and Unix ---------------------------------------------- */
 
 typedef struct rth_stream rth_stream_t;
 typedef struct rth_connect rth_connect_t;
@@ -156,7 +156,7 @@ int rth_stream_is_closed(const rth_stream_t *s);
 /* Closes it and releases the memory.  NULL is allowed.  Thread: user. */
 void rth_stream_free(rth_stream_t *s);
 
-/* ---- listeners: TCP and Unix -------------------------------------------------- */
+/* ---- listeners: TCP and Unix -------------------------------------------- */
 
 typedef struct rth_listener rth_listener_t;
 
@@ -183,7 +183,7 @@ void rth_listener_close(rth_listener_t *l);
 int rth_listener_is_closed(const rth_listener_t *l);
 void rth_listener_free(rth_listener_t *l);
 
-/* ---- UDP ------------------------------------------------------------------------ */
+/* ---- UDP ---------------------------------------------------------------- */
 
 typedef struct rth_udp rth_udp_t;
 

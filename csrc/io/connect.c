@@ -76,7 +76,7 @@ int rth_tcp_connect(rth_handle_t *h, const char *text, rth_connect_t **out) {
   return 0;
 }
 
-/* ---- one address -------------------------------------------------------------- */
+/* ---- one address -------------------------------------------------------- */
 
 /* 0: it is connected.  RTH_EAGAIN: a Unix listener's queue is full. */
 static int start(rth_connect_t *c) {
@@ -138,7 +138,7 @@ static int attempt(rth_connect_t *c, rth_cx_t *cx) {
   return err == 0 ? RTH_READY : err;
 }
 
-/* ---- all of them ------------------------------------------------------------------ */
+/* ---- all of them -------------------------------------------------------- */
 
 static int take_list(rth_connect_t *c, rth_cx_t *cx) {
   int rc;

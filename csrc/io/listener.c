@@ -44,7 +44,7 @@ int rth_listen(rth_handle_t *h, const rth_addr_t *list, size_t n,
   return 0;
 }
 
-/* ---- accepting --------------------------------------------------------------- */
+/* ---- accepting ---------------------------------------------------------- */
 
 /* The system, not the listener, is in want. */
 static int is_shortage(int err) {
@@ -116,7 +116,7 @@ int rth_listener_accept(rth_listener_t *l, rth_cx_t *cx, rth_stream_t **out,
   return err;
 }
 
-/* ---- the rest ------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------- */
 
 void rth_listener_cancel(rth_listener_t *l) {
   end_pause(l);

@@ -44,7 +44,7 @@ static void unref(rth_lookup_t *l) {
   rth__free(l);
 }
 
-/* ---- the thread ------------------------------------------------------------- */
+/* ---- the thread --------------------------------------------------------- */
 
 /* The numbers that libuv has names for. */
 static int translate(int eai) {
@@ -103,7 +103,7 @@ static void lookup_main(void *lookup) {
   unref(l);
 }
 
-/* ---- the asker ----------------------------------------------------------------- */
+/* ---- the asker ---------------------------------------------------------- */
 
 static int start(rth_lookup_t *l) {
   rth__thread_t t;

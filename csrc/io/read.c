@@ -16,7 +16,7 @@
 #define CHUNK_MIN (RTH_BUFFER_SIZE / 2)
 #define CHUNK_MAX (64u * 1024)
 
-/* ---- filling the buffer ----------------------------------------------------- */
+/* ---- filling the buffer ------------------------------------------------- */
 
 static int wait_for_more(rth_stream_t *s, rth_cx_t *cx) {
   int rc = rth__source_wait(&s->io, cx, RTH_SIDE_READ);
@@ -79,7 +79,7 @@ static int fail(rth_stream_t *s, int err) {
   return err;
 }
 
-/* ---- amounts ------------------------------------------------------------------- */
+/* ---- amounts ------------------------------------------------------------ */
 
 int rth_stream_read_some(rth_stream_t *s, rth_cx_t *cx, size_t max,
                          rth_bytes_t *out) {
@@ -116,7 +116,7 @@ int rth_stream_read_all(rth_stream_t *s, rth_cx_t *cx, size_t limit,
   return finish(s, rth__buffer_len(&s->in), out);
 }
 
-/* ---- delimiters ------------------------------------------------------------------ */
+/* ---- delimiters --------------------------------------------------------- */
 
 /* How many bytes up to and with the delimiter; 0: it is not there yet. */
 static size_t find(rth_stream_t *s, rth_bytes_t delim) {

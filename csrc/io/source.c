@@ -47,7 +47,7 @@ rth__loop_t *rth__source_loop(const rth__source_t *s) {
   return s->watch != NULL ? s->watch->loop : NULL;
 }
 
-/* ---- events -------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 static void on_event(uv_poll_t *p, int status, int events);
 
@@ -92,7 +92,7 @@ static void on_event(uv_poll_t *p, int status, int events) {
   rth_wake(&wake[1]);
 }
 
-/* ---- on and off the loop ---------------------------------------------------- */
+/* ---- on and off the loop ------------------------------------------------ */
 
 static void on_closed(uv_handle_t *h) {
   rth__watch_t *w = rth__container_of(h, rth__watch_t, poll);
@@ -153,7 +153,7 @@ int rth__source_detach(rth__source_t *s) {
   return 0;
 }
 
-/* ---- operations ---------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------- */
 
 static void use(rth__source_t *s, rth_handle_t *h) {
   if (RTH_LIKELY(s->handle == h)) return;
@@ -215,7 +215,7 @@ void rth__source_end(rth__source_t *s, enum rth__side side) {
   rth_waker_drop(&r->waker);
 }
 
-/* ---- the end -------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------ */
 
 void rth__source_close(rth__source_t *s) {
   rth_waker_t wake[2];

@@ -23,7 +23,7 @@
 #define MSG_NOSIGNAL 0 /* SO_NOSIGPIPE does it */
 #endif
 
-/* ---- life ----------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 int rth__stream_new(rth_handle_t *h, int fd, rth_stream_t **out) {
   rth_stream_t *s = rth__zalloc(sizeof *s);
@@ -91,7 +91,7 @@ void rth_stream_cancel_write(rth_stream_t *s) {
   rth__source_end(&s->io, RTH_SIDE_WRITE);
 }
 
-/* ---- writing --------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 /* The next pieces; answers their bytes. */
 static size_t gather(const rth_write_t *w, struct iovec *v, size_t *n) {
@@ -159,7 +159,7 @@ int rth_stream_shutdown(rth_stream_t *s) {
   return 0; /* a connection that is gone needs none */
 }
 
-/* ---- options ------------------------------------------------------------------ */
+/* ---- options ------------------------------------------------------------ */
 
 int rth_stream_set_nodelay(rth_stream_t *s, int on) {
   int err = rth__source_check(&s->io);

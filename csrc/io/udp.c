@@ -51,7 +51,7 @@ int rth_udp_connect(rth_udp_t *u, const rth_addr_t *a) {
 
 static int would_block(void) { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
-/* ---- sending and receiving ------------------------------------------------------ */
+/* ---- sending and receiving ---------------------------------------------- */
 
 int rth_udp_send(rth_udp_t *u, rth_cx_t *cx, rth_bytes_t data,
                  const rth_addr_t *to) {
@@ -114,7 +114,7 @@ void rth_udp_cancel_send(rth_udp_t *u) {
   rth__source_end(&u->io, RTH_SIDE_WRITE);
 }
 
-/* ---- the rest ------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------- */
 
 int rth_udp_set_broadcast(rth_udp_t *u, int on) {
   int err = rth__source_check(&u->io);

@@ -62,19 +62,19 @@ static rth_poll_t op_poll(void *self, rth_cx_t *cx, void **out) {
 
 static const rth_future_ops_t op_ops = {op_poll, NULL, NULL, NULL};
 
-/* The stock interpreter's SIGINT handler sets a hook on the main thread. */
-static int interrupted(void *arg) {
-  rthL_State *S = arg;
+int rthL_interrupted(const rthL_State *S) {
   return lua_gethookmask(S->L) != 0 && lua_gethook(S->L) != S->hook;
 }
+
+static int interrupted(void *arg) { return rthL_interrupted(arg); }
 
 static int nothing(lua_State *L) {
   (void)L;
   return 0;
 }
 
-/* Lets that hook raise its error, out of the call that waited. */
-static int raise_interrupt(lua_State *L, rthL_State *S) {
+int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
+  S->interrupted = 1;
   luaL_checkstack(S->L, 4, NULL);
   lua_pushcfunction(S->L, nothing);
   if (lua_pcall(S->L, 0, 0, 0) != LUA_OK) {
@@ -87,30 +87,33 @@ static int raise_interrupt(lua_State *L, rthL_State *S) {
 /* A JoinHandle that was dropped is only noticed by a collection: one before a
 ** wait, if a task failed since the last and nobody saw it; at most a tenth of
 ** the time, so a storm of failures does not become one of collections. */
-static void before_wait(void *arg) {
+static uint64_t before_wait(void *arg) {
   rthL_State *S = arg;
   uint64_t n = rthL_unseen_failures(), t0, t1;
   if (n <= S->failures) {
     if (n == 0) S->failures = 0;
-    return;
+    return RTH_FOREVER;
   }
   t0 = rth_now();
-  if (t0 < S->look_after) return;
+  if (t0 < S->look_after) return S->look_after;
   S->failures = n;
   lua_gc(S->from, LUA_GCCOLLECT);
   t1 = rth_now();
   S->look_after = t1 + 9 * (t1 - t0);
+  return RTH_FOREVER;
 }
 
 /* Answers, with everything as before, what the core answered. */
 static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
                      const rth_future_ops_t *ops, void *self,
                      rth_outcome_t *o) {
-  rthL_Executor *e = rthL_executor_open(L, S, h);
   lua_State *from = S->from;
   lua_Hook hook = S->hook;
+  rthL_Executor *e;
   rth_block_on_t opts;
-  int rc;
+  int rc = rthL_executor_open(S, h, &e);
+  if (rc != RTH_OK) return rc;
+  if (!lua_checkstack(L, LUA_MINSTACK)) return RTH_ENOMEM;
   memset(&opts, 0, sizeof opts);
   opts.drive = drive >= 0 ? drive : e->drive;
   opts.arg = S;
@@ -118,7 +121,7 @@ static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   if (!S->own) opts.interrupted = interrupted;
   S->from = L;
   S->hook = lua_gethook(S->L);
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  S->interrupted = 0;
   rc = rth_local_block_on(e->local, &opts, ops, self, o);
   S->hook = hook;
   S->from = from;
@@ -135,7 +138,7 @@ static int await_plain(lua_State *L, rthL_State *S, rthL_Op *op,
   rc = wait_here(L, S, h, -1, &op_ops, &root, &o);
   if (rc == RTH_OK && o.how == RTH_READY) return op->type->finish(L, S, op);
   leave(L, S, op);
-  if (rc == RTH_EINTR) return raise_interrupt(L, S);
+  if (rc == RTH_EINTR) return rthL_raise_interrupt(L, S);
   return rthL_raise(L, rc != RTH_OK ? rc : RTH_ESHUTDOWN);
 }
 
@@ -275,15 +278,6 @@ void rthL_checkawaitable(lua_State *L, int first) {
   luaL_typeerror(L, first, "function or awaitable");
 }
 
-static void load(lua_State *L, rthL_State *S, rth_handle_t *h, int first,
-                 rthL_Fiber *f) {
-  rthL_checkawaitable(L, first);
-  (void)rthL_executor_open(L, S, h); /* what may fail, fails before */
-  luaL_checkstack(L, LUA_MINSTACK, NULL);
-  rthL_fiber_open(L, S, f);
-  rthL_fiber_load(L, f, first);
-}
-
 int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
                   int first) {
   lua_State *from = S->from;
@@ -293,7 +287,9 @@ int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   Main m;
   int rc, failed;
   if (rth_is_driving()) return rthL_raise(L, RTH_ENESTED);
-  load(L, S, h, first, &f);
+  rthL_checkawaitable(L, first);
+  rthL_fiber_open(L, S, &f);
+  rthL_fiber_load(L, S, &f, first);
   memset(&m, 0, sizeof m);
   m.S = S;
   m.fiber = &f;
@@ -307,6 +303,6 @@ int rthL_block_on(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   S->from = from;
   rthL_fiber_release(S, &f);
   if (failed) return lua_error(L);
-  if (rc == RTH_EINTR) return raise_interrupt(L, S);
+  if (rc == RTH_EINTR) return rthL_raise_interrupt(L, S);
   return rthL_raise(L, rc != RTH_OK ? rc : RTH_ESHUTDOWN);
 }

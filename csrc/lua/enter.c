@@ -38,7 +38,7 @@ void rthL_enter_clear(rthL_Enter **top) {
 
 rth_handle_t *rthL_current(rthL_State *S) {
   rthL_Fiber *f;
-  for (f = S->cur; f != NULL; f = f->parent)
+  for (f = S->cur; f != NULL; f = rthL_whole(f))
     if (f->extra != NULL && f->extra->enter != NULL)
       return f->extra->enter->handle;
   if (S->cur != NULL && S->cx != NULL) return S->cx->handle;

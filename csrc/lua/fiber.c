@@ -34,9 +34,12 @@ void rthL_fiber_open(lua_State *L, rthL_State *S, rthL_Fiber *f) {
   lua_pop(L, 1);
 }
 
-void rthL_fiber_load(lua_State *L, rthL_Fiber *f, int first) {
+void rthL_fiber_load(lua_State *L, rthL_State *S, rthL_Fiber *f, int first) {
   int n = lua_gettop(L) - first + 1;
-  if (!lua_checkstack(f->co, n + 1)) luaL_error(L, "too many arguments");
+  if (!lua_checkstack(f->co, n + 1)) {
+    rthL_fiber_release(S, f);
+    luaL_error(L, "too many arguments");
+  }
   lua_xmove(L, f->co, n);
 }
 
@@ -117,7 +120,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->cur = cur;
   S->running = running;
   S->from = from;
-  if (S->fresh != NULL && cur == NULL) rthL_local_flush(S);
+  if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
   if (status == LUA_YIELD)
     return f->op != NULL ? RTHL_WAITS : stray_yield(S, co, *n);
   *n = lua_gettop(co) - f->base;

@@ -42,12 +42,23 @@ struct rthL_Fiber {
   lua_State *co;      /* NULL: none (not yet, or ended) */
   rthL_Op *op;        /* what it waits for; NULL: it has not started, or runs */
   rthL_Extra *extra;  /* NULL: not needed yet */
-  rthL_Fiber *parent; /* the fiber it is a part of; NULL: a task */
   int ref;            /* of co in the table of coroutines */
   uint8_t base;       /* values on its stack below the function */
   uint8_t started;
   uint8_t closing;    /* it may not suspend any more */
+  uint8_t part;       /* it is an rthL_Part */
 };
+
+/* A fiber that is a part of another one: the function of timeout, say. */
+typedef struct rthL_Part {
+  rthL_Fiber fiber;
+  rthL_Fiber *whole; /* NULL: plain code */
+} rthL_Part;
+
+/* The fiber that f is a part of, or NULL. */
+static inline rthL_Fiber *rthL_whole(rthL_Fiber *f) {
+  return f->part ? ((rthL_Part *)f)->whole : NULL;
+}
 
 typedef enum rthL_Run {
   RTHL_WAITS,
@@ -58,8 +69,8 @@ typedef enum rthL_Run {
 /* Takes a coroutine, new or used.  Fills *f.  Raises (memory). */
 void rthL_fiber_open(lua_State *L, rthL_State *S, rthL_Fiber *f);
 /* Moves the function and arguments from index `first` of L onto a new fiber.
-** Raises. */
-void rthL_fiber_load(lua_State *L, rthL_Fiber *f, int first);
+** Raises; the fiber is released then. */
+void rthL_fiber_load(lua_State *L, rthL_State *S, rthL_Fiber *f, int first);
 /* Runs it until it waits or ends.  *n: how many values.  Raises never. */
 rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n);
 /* Ends a fiber that waits (or never started, or failed): leaves its operation,
@@ -86,6 +97,12 @@ int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h);
 
 /* Whether this code, in a fiber, may suspend it. */
 int rthL_may_suspend(lua_State *L, rthL_State *S);
+
+/* Whether the stock interpreter's SIGINT handler set its hook on the main
+** thread since the wait began that S->hook is of. */
+int rthL_interrupted(const rthL_State *S);
+/* Lets that hook raise its error, out of the call that waited. */
+int rthL_raise_interrupt(lua_State *L, rthL_State *S);
 
 /* Lets everything else run once. */
 int rthL_yield_now(lua_State *L);

@@ -22,16 +22,16 @@ struct rthL_JoinOp {
   uint8_t linked, joining; /* joining: `join`, not `await` */
 };
 
-rthL_Join *rthL_join_new(lua_State *L, rthL_State *S, int name) {
+rthL_Remote *rthL_join_new(lua_State *L, rthL_State *S, int name) {
   int nuv = name != 0 ? 2 : 1;
-  rthL_Join *j = rthL_new(L, S, RTHL_JOIN, sizeof *j, nuv);
-  j->state = RTHL_J_MOVED; /* until it has a core */
+  rthL_Remote *r = rthL_new(L, S, RTHL_JOIN, sizeof *r, nuv);
+  r->join.state = RTHL_J_MOVED; /* until it has a core */
   if (name != 0) {
-    j->named = 1;
+    r->join.named = 1;
     lua_pushvalue(L, name);
     lua_setiuservalue(L, -2, 2);
   }
-  return j;
+  return r;
 }
 
 const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx) {
@@ -63,12 +63,14 @@ static void link_last(rthL_JoinOp *o) {
   o->linked = 1;
 }
 
+static rthL_Remote *remote(rthL_Join *j) { return (rthL_Remote *)j; }
+
 /* The core has the outcome. */
 static void settle(rthL_Join *j, const rth_outcome_t *o) {
-  rth_join_t *core = j->core;
-  j->core = NULL;
-  j->out = o->value;
-  j->how = (uint8_t)o->how;
+  rth_join_t *core = j->u.core;
+  j->u.core = NULL;
+  remote(j)->out = o->value;
+  remote(j)->how = o->how;
   j->state = RTHL_J_RAW;
   if (o->how == RTH_PENDING) j->state = RTHL_J_CANCELLED;
   if (o->how == RTH_READY && o->value == NULL) j->state = RTHL_J_VALUES;
@@ -78,15 +80,15 @@ static void settle(rthL_Join *j, const rth_outcome_t *o) {
 
 static rth_poll_t ask_core(rthL_Join *j, const rth_waker_t *w) {
   rth_outcome_t o;
-  if (rth_join_poll(j->core, w, &o) == RTH_PENDING) return RTH_PENDING;
+  if (rth_join_poll(j->u.core, w, &o) == RTH_PENDING) return RTH_PENDING;
   settle(j, &o);
   return RTH_READY;
 }
 
 static int may_run_here(rthL_State *S, rthL_Join *j) {
-  rthL_Task *t = (rthL_Task *)j;
-  return j->local && !t->fiber.started && t->local == S->cx->local &&
-         S->depth < 8 && (j->fresh || !rth_join_is_aborted(j->core));
+  if (!j->local || ((rthL_Task *)j)->fiber.started || S->depth >= 8) return 0;
+  return j->fresh || (rth_join_local(j->u.core) == S->cx->local &&
+                      !rth_join_is_aborted(j->u.core));
 }
 
 static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
@@ -114,9 +116,9 @@ static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   for (p = &j->head; *p != o;) p = &(*p)->next;
   *p = o->next;
   o->linked = 0;
-  if (j->local || !first || j->core == NULL) return 0;
+  if (j->local || !first || j->u.core == NULL) return 0;
   if (j->head == NULL) {
-    rth_join_unregister(j->core);
+    rth_join_unregister(j->u.core);
   } else { /* the next one's waker becomes the core's */
     rth_waker_t w = j->head->waker;
     j->head->waker.ops = NULL;
@@ -147,7 +149,7 @@ static void undecodable(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
 
 /* Keeps the values of a moved task in this state. */
 static void take_values(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
-  rthL_Message *m = j->out;
+  rthL_Message *m = remote(j)->out;
   int top = lua_gettop(L), i;
   lua_pushcfunction(L, decode);
   lua_pushlightuserdata(L, m);
@@ -165,15 +167,19 @@ static void take_values(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
     j->state = RTHL_J_VALUES;
   }
   lua_settop(L, top);
-  j->out = NULL;
+  remote(j)->out = NULL;
   rthL_message_free(m);
 }
 
 static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
   switch (j->state) {
     case RTHL_J_RAW:
-      rthL_pushjoinerror(L, S, j->out, 0);
-      j->out = NULL;
+      if (j->local) { /* it failed, and there was no memory to say how */
+        rthL_pushjoinerror(L, S, rthL_failure_nomemory(), 0);
+        break;
+      }
+      rthL_pushjoinerror(L, S, remote(j)->out, 0);
+      remote(j)->out = NULL;
       rthL_failure_seen();
       break;
     case RTHL_J_WATCH:
@@ -196,7 +202,7 @@ static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
 /* Brings the outcome into this state, once. */
 static void settle_here(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
   luaL_checkstack(L, 8, NULL);
-  if (j->state == RTHL_J_RAW && j->how == RTH_READY)
+  if (j->state == RTHL_J_RAW && !j->local && remote(j)->how == RTH_READY)
     take_values(L, S, j, idx);
   else if (j->state == RTHL_J_RAW || j->state == RTHL_J_WATCH ||
            j->state == RTHL_J_CANCELLED)
@@ -253,15 +259,16 @@ static rthL_Join *check(lua_State *L, rthL_State *S) {
 
 /* A bare wait needs an executor of the task's runtime. */
 static rth_handle_t *handle_for(rthL_State *S, rthL_Join *j) {
-  if (j->local) return rth_local_handle(((rthL_Task *)j)->local);
-  return j->core != NULL ? rth_join_handle(j->core) : rthL_current(S);
+  if (j->fresh || j->u.core == NULL) return rthL_current(S);
+  return rth_join_handle(j->u.core);
 }
 
 /* What can be had without waiting, in a task: the outcome that is there, and
 ** that of a task which was not started yet: it runs right here. */
 static int is_ready(lua_State *L, rthL_State *S, rthL_Join *j) {
   static const rth_waker_t none = {NULL, NULL};
-  if (j->state == RTHL_J_PENDING && !j->local && rth_join_is_finished(j->core))
+  if (j->state == RTHL_J_PENDING && !j->local &&
+      rth_join_is_finished(j->u.core))
     (void)ask_core(j, &none);
   if (S->cur == NULL) return j->state != RTHL_J_PENDING;
   if (*S->cx->budget == 0) return 0;
@@ -288,18 +295,30 @@ static int wait_for(lua_State *L, int joining) {
 static int join_await(lua_State *L) { return wait_for(L, 0); }
 static int join_join(lua_State *L) { return wait_for(L, 1); }
 
-static int join_abort(lua_State *L) {
-  rthL_Join *j = check(L, rthL_here(L));
+/* The core's task, which a local one gets here where it had none; NULL: it has
+** ended, or the runtime has. */
+static rth_join_t *core_of(rthL_State *S, rthL_Join *j) {
   if (j->fresh)
-    rthL_local_forget(rthL_here(L), (rthL_Task *)j);
-  else if (j->core != NULL) rth_join_abort(j->core);
+    rthL_local_flush(S, S->cx->local);
+  else if (j->here && j->u.core == NULL)
+    rthL_local_give(S, (rthL_Task *)j, S->cx->local);
+  return j->u.core;
+}
+
+static int join_abort(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  rthL_Join *j = check(L, S);
+  if (j->fresh)
+    rthL_local_forget(S, (rthL_Task *)j);
+  else if (core_of(S, j) != NULL)
+    rth_join_abort(j->u.core);
   return 0;
 }
 
 static int join_is_finished(lua_State *L) {
   rthL_Join *j = check(L, rthL_here(L));
   lua_pushboolean(L, j->state != RTHL_J_PENDING ||
-                         (!j->local && rth_join_is_finished(j->core)));
+                         (!j->local && rth_join_is_finished(j->u.core)));
   return 1;
 }
 
@@ -326,13 +345,13 @@ static int join_tostring(lua_State *L) {
 
 static int join_gc(lua_State *L) {
   rthL_Join *j = lua_touserdata(L, 1);
-  rth_join_t *core = j->core;
-  j->core = NULL;
+  rth_join_t *core = j->u.core;
+  j->u.core = NULL;
   if (j->state == RTHL_J_RAW) {
-    if (j->how == RTH_READY) {
-      rthL_message_free(j->out);
+    if (remote(j)->how == RTH_READY) {
+      rthL_message_free(remote(j)->out);
     } else {
-      rthL_Failure *f = j->out;
+      rthL_Failure *f = remote(j)->out;
       rthL_failure_unseen(f, f->quiet);
       rthL_failure_free(f);
     }
@@ -361,16 +380,16 @@ static const char *local_check(lua_State *L, int idx) {
 
 static void *join_take(lua_State *L, int idx) {
   rthL_Join *j = lua_touserdata(L, idx);
-  rth_join_t *core = j->core;
-  j->core = NULL;
+  rth_join_t *core = j->u.core;
+  j->u.core = NULL;
   j->state = RTHL_J_MOVED;
   return core;
 }
 
 static void join_push(lua_State *L, void *object) {
   rthL_State *S = rthL_find(L);
-  rthL_Join *j = rthL_join_new(L, S, 0);
-  j->core = object;
+  rthL_Join *j = &rthL_join_new(L, S, 0)->join;
+  j->u.core = object;
   j->id = rth_join_id(object);
   j->state = RTHL_J_PENDING;
 }
@@ -389,8 +408,7 @@ static int join_abort_handle(lua_State *L) {
   rthL_Join *j = check(L, S);
   Abort *a = rthL_new(L, S, RTHL_ABORT, sizeof *a, 0);
   a->id = j->id;
-  if (j->fresh) rthL_local_flush(S);
-  if (j->core != NULL) a->core = rth_join_abort_handle(j->core);
+  if (core_of(S, j) != NULL) a->core = rth_join_abort_handle(j->u.core);
   return 1;
 }
 

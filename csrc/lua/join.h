@@ -17,18 +17,30 @@ typedef enum rthL_JoinState {
   RTHL_J_MOVED      /* empty */
 } rthL_JoinState;
 
-/* Payload of a JoinHandle.  User value 1: see the states; user value 2, where
-** `named`: the name of the task. */
+/* Begin of the payload of a JoinHandle.  User value 1: see the states; user
+** value 2, where `named`: the name of the task. */
 typedef struct rthL_Join {
-  rth_join_t *core;  /* owned; NULL: nothing to ask the core any more */
+  union {
+    rth_join_t *core; /* owned; NULL: nothing to ask the core any more */
+    struct rthL_Task **from; /* fresh: who points to it */
+  } u;
   rthL_JoinOp *head; /* who waits, in order; the first one's waker is the
                         core's where the task was moved */
   uint64_t id;
-  void *out;         /* RAW: a message or a failure, by `how` */
   int n;             /* VALUES: how many */
-  uint8_t state, how, local, named;
-  uint8_t held, fresh; /* local: see rthL_Task */
+  uint8_t state;     /* an rthL_JoinState */
+  uint8_t local : 1; /* it is an rthL_Task, else an rthL_Remote */
+  uint8_t named : 1;
+  uint8_t held : 1, fresh : 1; /* local: see rthL_Task */
+  uint8_t here : 1;  /* local: it runs inside an await */
 } rthL_Join;
+
+/* The JoinHandle of a task that was moved. */
+typedef struct rthL_Remote {
+  rthL_Join join;
+  void *out; /* RAW: a message, or a failure */
+  rth_poll_t how;
+} rthL_Remote;
 
 /* A task of this Lua state and its JoinHandle in one.  The coroutine has the
 ** userdata at the bottom of its stack, so it lives as long as the task.  A
@@ -36,20 +48,16 @@ typedef struct rthL_Join {
 ** it suspends, the table of coroutines has the userdata in its place, and
 ** user value 1 the coroutine (`held`).
 ** A task that a fiber spawns is `fresh` until that fiber suspends: the core
-** has not heard of it, and never will if it is awaited, and ends, before. */
+** has not heard of it, and never will if it is awaited, and ends, before.
+** Fresh ones are linked: the next one stands in place of fiber.op. */
 typedef struct rthL_Task {
   rthL_Join join;
   rthL_Fiber fiber;
-  rth_local_t *local; /* the executor; its data is the rthL_State */
-  union {
-    struct rthL_Task **self; /* the core's pointer to us; NULL there: ended */
-    struct rthL_Task *next;  /* fresh; join.out is its rthL_Task ** */
-  } u;
 } rthL_Task;
 
 /* Pushes a JoinHandle without a core.  The name is at index `name`; 0: none.
 ** Raises. */
-rthL_Join *rthL_join_new(lua_State *L, rthL_State *S, int name);
+rthL_Remote *rthL_join_new(lua_State *L, rthL_State *S, int name);
 /* It ended: wakes all who wait. */
 void rthL_join_wake(rthL_Join *j);
 /* Pushes the name of the task of the JoinHandle at idx; answers it, or
@@ -62,9 +70,10 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
 ** JoinHandle. */
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                      int name);
-/* Gives the core all fresh tasks, or this one.  Never raises. */
-void rthL_local_flush(rthL_State *S);
-void rthL_local_give(rthL_State *S, rthL_Task *t);
+/* Gives the core, for executor l, all fresh tasks.  Never raises. */
+void rthL_local_flush(rthL_State *S, rth_local_t *l);
+/* Gives it one that runs inside an await. */
+void rthL_local_give(rthL_State *S, rthL_Task *t, rth_local_t *l);
 /* Cancels a fresh task. */
 void rthL_local_forget(rthL_State *S, rthL_Task *t);
 /* Runs a task that was not started yet right here, in the await of another

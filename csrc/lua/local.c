@@ -4,11 +4,11 @@
 **          task and its JoinHandle are one userdata without a finalizer; the
 **          core's task is a pointer to it.  A task that is awaited before it
 **          was started runs in the await; the core does not even hear of it
-**          unless its spawner suspends first.  Only a failure gets an object with
-**          a finalizer, the watch, so that one nobody looks at is reported.
+**          unless its spawner suspends first.  Only a failure gets an object
+**          with a finalizer, the watch: one that nobody looks at is reported.
 ** THREADS  the one that runs the Lua state.
 ** OWNS     the core's JoinHandle until the task ends, then (failed) the watch.
-** INVARIANT  *t->u.self == t while the core may poll t; NULL afterwards.
+** INVARIANT  *self == t while the core may poll t; NULL afterwards.
 */
 #include <string.h>
 
@@ -20,25 +20,30 @@ typedef struct Watch {
   rth_join_t *core; /* with the failure as output; NULL: seen */
 } Watch;
 
-/* ---- tasks that the core has not got ---------------------------------------- */
+/* ---- tasks that the core has not got ------------------------------------ */
+
+static rthL_Task *fresh_next(rthL_Task *t) { return (rthL_Task *)t->fiber.op; }
+static rthL_Task **fresh_place(rthL_Task *t) {
+  return (rthL_Task **)&t->fiber.op;
+}
 
 static void fresh_link(rthL_State *S, rthL_Task *t) {
   t->join.fresh = 1;
-  t->join.out = S->fresh_last;
-  t->u.next = NULL;
+  t->join.u.from = S->fresh_last;
   *S->fresh_last = t;
-  S->fresh_last = &t->u.next;
+  S->fresh_last = fresh_place(t);
 }
 
 static void fresh_unlink(rthL_State *S, rthL_Task *t) {
-  rthL_Task **from = t->join.out;
-  t->join.fresh = 0;
-  t->join.out = NULL;
-  *from = t->u.next;
-  if (t->u.next != NULL)
-    t->u.next->join.out = from;
+  rthL_Task **from = t->join.u.from, *next = fresh_next(t);
+  *from = next;
+  if (next != NULL)
+    next->join.u.from = from;
   else
     S->fresh_last = from;
+  t->join.fresh = 0;
+  t->join.u.core = NULL;
+  t->fiber.op = NULL;
 }
 
 /* ---- holding the userdata while it is suspended ------------------------- */
@@ -66,14 +71,19 @@ static void let_go(rthL_State *S, rthL_Task *t) {
 
 /* ---- the end ------------------------------------------------------------ */
 
+/* The core's task does nothing any more. */
+static void leave_core(rth_join_t *core) {
+  *(rthL_Task **)rth_join_self(core) = NULL;
+}
+
 /* Everything about it is settled: gives back what it had. */
 static void ended(rthL_State *S, rthL_Task *t) {
-  rth_join_t *core = t->join.core;
-  t->join.core = NULL;
+  rth_join_t *core = t->join.u.core;
+  t->join.u.core = NULL;
   if (t->join.held) let_go(S, t);
   rthL_fiber_release(S, &t->fiber);
   if (core != NULL) {
-    *t->u.self = NULL;
+    leave_core(core);
     rth_join_free(core);
   }
   rthL_join_wake(&t->join);
@@ -115,9 +125,9 @@ static int keep_failure(lua_State *L, End *e) {
   w = rthL_new(L, e->S, RTHL_WATCH, sizeof *w, 1);
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
-  w->core = t->join.core;
-  t->join.core = NULL;
-  *t->u.self = NULL;
+  w->core = t->join.u.core;
+  t->join.u.core = NULL;
+  leave_core(w->core);
   lua_setiuservalue(L, 2, 1);
   return 0;
 }
@@ -167,8 +177,7 @@ static rth_poll_t end_failed(End *e, lua_CFunction f, void **out) {
   rthL_Task *t = e->t;
   e->failure = NULL;
   if (call(e->S, f, e) != LUA_OK) { /* no memory even for that */
-    t->join.out = e->failure != NULL ? e->failure : rthL_failure_nomemory();
-    t->join.how = RTH_FAILED;
+    rthL_failure_free(e->failure);
     t->join.state = RTHL_J_RAW;
   } else if (e->failure == NULL) {
     t->join.state = RTHL_J_CANCELLED;
@@ -226,9 +235,14 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
   mine.task_id = t->join.id;
   if (t->join.fresh) fresh_unlink(S, t);
   S->depth++;
+  t->join.here = 1;
   r = step(S, t, &mine, 1, 1, &out);
+  t->join.here = 0;
   S->depth--;
-  if (r == RTH_PENDING && t->join.core == NULL) rthL_local_give(S, t);
+  if (r == RTH_PENDING && t->join.u.core == NULL) {
+    rthL_local_flush(S, cx->local); /* who came before it, is queued before */
+    rthL_local_give(S, t, cx->local);
+  }
   return r;
 }
 
@@ -270,26 +284,18 @@ static rth_poll_t local_cancel(void *self, rth_cx_t *cx, void **out) {
   return RTH_PENDING;
 }
 
-/* Never polled: the runtime is shut down. */
-static void local_drop(void *self) {
-  rthL_Task *t = *(rthL_Task **)self;
-  if (t == NULL || t->fiber.started) return; /* its giver closes it */
-  t->join.state = RTHL_J_CANCELLED;
-  ended(rth_local_data(t->local), t);
-}
-
 static void local_drop_out(void *out, rth_poll_t how) {
   if (how == RTH_FAILED) rthL_failure_free(out);
 }
 
-static const rth_future_ops_t local_ops = {local_poll, local_cancel,
-                                           local_drop, local_drop_out};
+static const rth_future_ops_t local_ops = {local_poll, local_cancel, NULL,
+                                           local_drop_out};
 
-/* The core did not take t. */
+/* The core did not take t: it is cancelled. */
 static void not_taken(rthL_State *S, rthL_Task *t) {
   End e;
   void *out;
-  if (t->join.state != RTHL_J_PENDING) return; /* dropped already */
+  if (t->join.here) return; /* it runs: tried again when it suspends */
   if (!t->fiber.started) {
     t->join.state = RTHL_J_CANCELLED;
     ended(S, t);
@@ -303,24 +309,23 @@ static void not_taken(rthL_State *S, rthL_Task *t) {
 }
 
 /* It is not fresh, and has no core yet. */
-void rthL_local_give(rthL_State *S, rthL_Task *t) {
+void rthL_local_give(rthL_State *S, rthL_Task *t, rth_local_t *l) {
   rth_join_t *core = NULL;
-  int rc = rth_local_spawn_reserved(t->local, t->join.id, &local_ops, &t,
-                                    sizeof t, &core);
+  int rc = rth_local_spawn_reserved(l, t->join.id, &local_ops, &t, sizeof t,
+                                    &core);
   if (rc == RTH_OK && !rth_join_is_finished(core)) {
-    t->join.core = core;
-    t->u.self = rth_join_self(core);
+    t->join.u.core = core;
     return;
   }
   if (core != NULL) rth_join_free(core);
   not_taken(S, t);
 }
 
-void rthL_local_flush(rthL_State *S) {
+void rthL_local_flush(rthL_State *S, rth_local_t *l) {
   while (S->fresh != NULL) {
     rthL_Task *t = S->fresh;
     fresh_unlink(S, t);
-    rthL_local_give(S, t);
+    rthL_local_give(S, t, l);
   }
 }
 
@@ -334,16 +339,17 @@ void rthL_local_forget(rthL_State *S, rthL_Task *t) {
 /* In a state of a runtime every task runs on the executor of its thread. */
 static rth_local_t *executor_for(lua_State *L, rthL_State *S,
                                  rth_handle_t *h) {
+  rthL_Executor *e;
+  int rc;
   if (S->executor != NULL) return S->executor;
   if (S->cur != NULL && S->cx->handle == h) return S->cx->local;
-  return rthL_executor_open(L, S, h)->local;
+  rc = rthL_executor_open(S, h, &e);
+  if (rc != RTH_OK) rthL_raise(L, rc);
+  return e->local;
 }
 
-static rthL_Task *task_new(lua_State *L, rthL_State *S, rth_handle_t *h,
-                           int name) {
-  rth_local_t *local = executor_for(L, S, h);
+static rthL_Task *task_new(lua_State *L, rthL_State *S, int name) {
   rthL_Task *t = rthL_new(L, S, RTHL_LOCAL, sizeof *t, name != 0 ? 2 : 1);
-  t->local = local;
   t->join.local = 1;
   if (name != 0) {
     t->join.named = 1;
@@ -373,20 +379,22 @@ static void load(lua_State *L, rthL_State *S, rthL_Task *t, int f, int last) {
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                      int name) {
   int last = lua_gettop(L);
+  rth_local_t *local;
   rthL_Task *t;
   luaL_checktype(L, f, LUA_TFUNCTION);
-  t = task_new(L, S, h, name);
+  local = executor_for(L, S, h);
+  t = task_new(L, S, name);
   load(L, S, t, f, last);
   if (S->executor != NULL && rth_handle_id(h) != rth_handle_id(S->home))
     rthL_enter_under(L, S, &t->fiber, h);
-  t->join.id = rth_local_reserve(t->local);
+  t->join.id = rth_local_reserve(local);
   if (t->join.id == 0) { /* shut down */
     t->join.id = rth_task_new_id();
     not_taken(S, t);
-  } else if (S->cur != NULL && !S->cur->closing && t->local == S->cx->local) {
+  } else if (S->cur != NULL && !S->cur->closing && local == S->cx->local) {
     fresh_link(S, t);
   } else {
-    rthL_local_give(S, t);
+    rthL_local_give(S, t, local);
   }
   return 1;
 }

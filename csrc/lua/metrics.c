@@ -30,7 +30,7 @@ static void push_worker(lua_State *L, rth_handle_t *h, unsigned i) {
 int rthL_metrics(lua_State *L, rthL_State *S, rth_handle_t *h) {
   unsigned i, n = rth_handle_num_workers(h);
   rth_metrics_t m;
-  rthL_local_flush(S); /* they are alive, too */
+  if (S->fresh != NULL) rthL_local_flush(S, S->cx->local); /* alive, too */
   rth_handle_metrics(h, &m);
   lua_createtable(L, 0, 8);
   set(L, "num_workers", m.num_workers);

@@ -53,15 +53,35 @@ int rthL_runtime_new(lua_State *L) {
 
 /* ---- the end ------------------------------------------------------------ */
 
+/* Waits in slices: a Ctrl-C ends the wait. */
+static int wait_for_end(rthL_State *S, Runtime *r, uint64_t timeout) {
+  const uint64_t slice = 40000000; /* ns */
+  uint64_t left = timeout;
+  lua_Hook hook = S->hook;
+  int rc;
+  S->hook = lua_gethook(S->L);
+  do {
+    uint64_t now = left < slice ? left : slice;
+    rc = rth_runtime_shutdown(r->rt, now);
+    if (left != RTH_FOREVER) left -= now;
+    if (rth_runtime_has_ended(r->rt)) left = 0;
+  } while (rc == RTH_OK && left > 0 && !rthL_interrupted(S));
+  if (rc == RTH_OK && rthL_interrupted(S)) rc = RTH_EINTR;
+  S->hook = hook;
+  return rc;
+}
+
 static int shut_down(lua_State *L, rthL_State *S, Runtime *r,
                      uint64_t timeout) {
   lua_State *from = S->from;
   int rc;
-  S->from = L;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  rc = rth_runtime_shutdown(r->rt, timeout);
+  S->from = L;
+  rc = S->own || timeout == 0 ? rth_runtime_shutdown(r->rt, timeout)
+                              : wait_for_end(S, r, timeout);
   S->from = from;
   if (rc == RTH_EBLOCKING) return rthL_raise(L, rc);
+  if (rc == RTH_EINTR) return rthL_raise_interrupt(L, S);
   r->closed = 1;
   rthL_executors_sweep(L, S);
   return rc;
@@ -70,6 +90,15 @@ static int shut_down(lua_State *L, rthL_State *S, Runtime *r,
 static int runtime_close(lua_State *L) {
   Runtime *r = check(L);
   (void)shut_down(L, rthL_here(L), r, RTH_FOREVER);
+  return 0;
+}
+
+/* A block is left: by Ctrl-C, then nothing may keep the script. */
+static int runtime_leave(lua_State *L) {
+  Runtime *r = check(L);
+  rthL_State *S = rthL_here(L);
+  int at_once = S->interrupted && !lua_isnoneornil(L, 2);
+  (void)shut_down(L, S, r, at_once ? 0 : RTH_FOREVER);
   return 0;
 }
 
@@ -154,6 +183,7 @@ static int runtime_tostring(lua_State *L) {
 
 /* main(f, opts?): a runtime for one call. */
 static int free_main(lua_State *L) {
+  rthL_State *S = rthL_here(L);
   int n, status;
   luaL_checktype(L, 1, LUA_TFUNCTION);
   lua_settop(L, 2);
@@ -161,19 +191,20 @@ static int free_main(lua_State *L) {
   n = rthL_runtime_new(L);
   if (n == 2) return luaL_error(L, "%s", lua_tostring(L, -1));
   lua_replace(L, 1); /* Runtime, f */
-  lua_pushlightuserdata(L, rthL_here(L));
+  lua_pushlightuserdata(L, S);
   lua_pushcclosure(L, runtime_block_on, 1);
   lua_insert(L, 2); /* Runtime, block_on, f */
   lua_pushvalue(L, 1);
   lua_insert(L, 3);
   status = lua_pcall(L, 2, LUA_MULTRET, 0);
-  (void)shut_down(L, rthL_here(L), lua_touserdata(L, 1), RTH_FOREVER);
+  (void)shut_down(L, S, lua_touserdata(L, 1),
+                  status != LUA_OK && S->interrupted ? 0 : RTH_FOREVER);
   return status == LUA_OK ? lua_gettop(L) - 1 : lua_error(L);
 }
 
 void rthL_open_runtime(lua_State *L, rthL_State *S) {
   static const luaL_Reg meta[] = {{"__gc", runtime_gc},
-                                  {"__close", runtime_close},
+                                  {"__close", runtime_leave},
                                   {"__tostring", runtime_tostring},
                                   {NULL, NULL}};
   static const luaL_Reg methods[] = {

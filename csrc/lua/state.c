@@ -42,6 +42,7 @@ static int state_gc(lua_State *L) {
   free(S->pool);
   S->pool = NULL;
   S->npool = S->cpool = 0;
+  rthL_block_close(S);
   return 0;
 }
 
@@ -74,27 +75,30 @@ void rthL_state_reset(rthL_State *S) {
 
 /* ---- executors ---------------------------------------------------------- */
 
-rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h) {
+static rthL_Executor *executor(rthL_State *S, rth_handle_t *h) {
   uint64_t id = rth_handle_id(h);
   rthL_Executor *e;
   for (e = S->executors; e != NULL; e = e->next)
     if (rth_handle_id(e->handle) == id) return e;
   e = calloc(1, sizeof *e);
-  if (e == NULL) luaL_error(L, "not enough memory");
+  if (e == NULL) return NULL;
   e->handle = rth_handle_clone(h);
   e->next = S->executors;
   S->executors = e;
   return e;
 }
 
-rthL_Executor *rthL_executor_open(lua_State *L, rthL_State *S,
-                                  rth_handle_t *h) {
-  rthL_Executor *e = rthL_executor(L, S, h);
-  if (e->local == NULL) {
-    int rc = rth_local_new(h, S, &e->local);
-    if (rc != RTH_OK) rthL_raise(L, rc);
-  }
+rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h) {
+  rthL_Executor *e = executor(S, h);
+  if (e == NULL) rthL_raise(L, RTH_ENOMEM);
   return e;
+}
+
+int rthL_executor_open(rthL_State *S, rth_handle_t *h, rthL_Executor **out) {
+  rthL_Executor *e = executor(S, h);
+  *out = e;
+  if (e == NULL) return RTH_ENOMEM;
+  return e->local != NULL ? RTH_OK : rth_local_new(h, S, &e->local);
 }
 
 void rthL_executors_sweep(lua_State *L, rthL_State *S) {

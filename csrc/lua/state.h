@@ -61,6 +61,7 @@ typedef struct rthL_State {
 
   rthL_Pooled *pool;   /* coroutines to use again */
   int npool, cpool;
+  struct Page *pages;  /* see block.c */
   int anchors;         /* reference of the table that holds coroutines */
   int module;          /* reference of the module table */
   int stray;           /* and of the error of a yield out of a task */
@@ -72,6 +73,7 @@ typedef struct rthL_State {
   uint64_t look_after; /* rth_now before which there is no other */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */
+  uint8_t interrupted; /* the last wait ended by Ctrl-C */
 } rthL_State;
 
 /* The state's context, in functions that the module registered. */
@@ -123,13 +125,19 @@ void rthL_traceback(lua_State *L, lua_State *co, int level);
 uint64_t rthL_checkseconds(lua_State *L, int arg);
 #define rthL_pushseconds(L, ns) lua_pushnumber((L), (lua_Number)(ns) / 1e9)
 
+/* A block for an operation that may be waited for long, outside the memory of
+** Lua: RTHL_BLOCK bytes; NULL: no memory. */
+enum { RTHL_BLOCK = 80 };
+void *rthL_block_get(rthL_State *S);
+void rthL_block_put(rthL_State *S, void *block);
+void rthL_block_close(rthL_State *S); /* all were put back */
+
 /* ---- executors of this state -------------------------------------------- */
 
 /* The entry for h's runtime, made if need be.  Raises. */
 rthL_Executor *rthL_executor(lua_State *L, rthL_State *S, rth_handle_t *h);
-/* The same, with its rth_local_t. */
-rthL_Executor *rthL_executor_open(lua_State *L, rthL_State *S,
-                                  rth_handle_t *h);
+/* The same, with its rth_local_t.  Never raises; answers an RTH_E code. */
+int rthL_executor_open(rthL_State *S, rth_handle_t *h, rthL_Executor **out);
 /* Frees those of ended runtimes; their local tasks are cancelled.  Nothing
 ** happens inside a task.  Raises (memory). */
 void rthL_executors_sweep(lua_State *L, rthL_State *S);

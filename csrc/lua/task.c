@@ -286,21 +286,21 @@ static int spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
   rthL_Join *j;
   Moved m;
   luaL_checktype(L, f, LUA_TFUNCTION);
-  j = rthL_join_new(L, S, name);
+  j = &rthL_join_new(L, S, name)->join;
   memset(&m, 0, sizeof m);
   m.message = rthL_encode_call(L, f, nargs, flags);
   /* No Lua call from here until the core's handle is in the userdata. */
   if (name != 0) m.name = copy_name(L, name);
   rc = name != 0 && m.name == NULL
            ? RTH_ENOMEM
-           : spawn(h, ops, &m, sizeof m, &j->core);
+           : spawn(h, ops, &m, sizeof m, &j->u.core);
   if (rc != RTH_OK) {
     rthL_message_free(m.message);
     free(m.name);
     if (rc == RTH_EAGAIN) return luaL_error(L, "cannot start a thread");
     return rthL_raise(L, rc);
   }
-  j->id = rth_join_id(j->core);
+  j->id = rth_join_id(j->u.core);
   j->state = RTHL_J_PENDING;
   return 1;
 }

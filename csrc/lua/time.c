@@ -20,40 +20,44 @@ static uint64_t deadline_in(rth_handle_t *h, uint64_t ns) {
 
 /* ---- rt.sleep ----------------------------------------------------------- */
 
-typedef struct SleepOp {
+typedef struct SleepOp { /* in a block: many sleep at once */
   rthL_Op op;
-  uint8_t failed;
   rth_sleep_t timer;
 } SleepOp;
 
-static rth_poll_t sleep_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
-  SleepOp *o = (SleepOp *)op;
-  rth_poll_t r = rth_sleep_poll(&o->timer, cx);
-  (void)S;
-  o->failed = r == RTH_FAILED;
-  return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
-}
+typedef char sleep_fits[sizeof(SleepOp) <= RTHL_BLOCK ? 1 : -1];
 
 static int sleep_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
-  (void)S;
   (void)to;
   rth_sleep_fini(&((SleepOp *)op)->timer);
+  rthL_block_put(S, op);
   return 0;
 }
 
-static int sleep_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
-  SleepOp *o = (SleepOp *)op;
+static int sleep_done(lua_State *L, rthL_State *S, rthL_Op *op) {
+  (void)sleep_cancel(S, op, L);
+  return 0;
+}
+
+static int sleep_failed(lua_State *L, rthL_State *S, rthL_Op *op) {
+  (void)sleep_cancel(S, op, L);
+  return rthL_raise(L, RTH_ESHUTDOWN);
+}
+
+static rth_poll_t sleep_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
+  static const rthL_OpType failed = {sleep_poll, sleep_cancel, sleep_failed};
+  rth_poll_t r = rth_sleep_poll(&((SleepOp *)op)->timer, cx);
   (void)S;
-  rth_sleep_fini(&o->timer);
-  return o->failed ? rthL_raise(L, RTH_ESHUTDOWN) : 0;
+  if (r == RTH_FAILED) op->type = &failed;
+  return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
 }
 
 static int sleep_to(lua_State *L, rthL_State *S, rth_handle_t *h,
                     uint64_t deadline) {
-  static const rthL_OpType type = {sleep_poll, sleep_cancel, sleep_finish};
-  SleepOp *o = lua_newuserdatauv(L, sizeof *o, 0);
+  static const rthL_OpType type = {sleep_poll, sleep_cancel, sleep_done};
+  SleepOp *o = rthL_block_get(S);
+  if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
   o->op.type = &type;
-  o->failed = 0;
   rth_sleep_init(&o->timer, h, deadline);
   return rthL_await(L, S, &o->op, h);
 }

@@ -16,7 +16,7 @@
 
 typedef struct TimeoutOp {
   rthL_Op op;
-  rthL_Fiber fiber;
+  rthL_Part part; /* the function */
   rth_sleep_t timer;
   int n;          /* values on top of the fiber's coroutine */
   rthL_Run run;
@@ -26,7 +26,7 @@ typedef struct TimeoutOp {
 /* A ready result wins over a passed deadline: the function comes first. */
 static rth_poll_t timeout_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   TimeoutOp *o = (TimeoutOp *)op;
-  o->run = rthL_fiber_run(S, &o->fiber, cx, &o->n);
+  o->run = rthL_fiber_run(S, &o->part.fiber, cx, &o->n);
   if (o->run != RTHL_WAITS) return RTH_READY;
   o->expired = rth_sleep_poll(&o->timer, cx);
   return o->expired == RTH_PENDING ? RTH_PENDING : RTH_READY;
@@ -34,8 +34,8 @@ static rth_poll_t timeout_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
 
 static int timeout_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   TimeoutOp *o = (TimeoutOp *)op;
-  int failed = rthL_fiber_cancel(S, &o->fiber, NULL, to);
-  rthL_fiber_release(S, &o->fiber);
+  int failed = rthL_fiber_cancel(S, &o->part.fiber, NULL, to);
+  rthL_fiber_release(S, &o->part.fiber);
   rth_sleep_fini(&o->timer);
   return failed;
 }
@@ -48,12 +48,12 @@ static int push_elapsed(lua_State *L, rthL_State *S) {
 
 static int push_values(lua_State *L, rthL_State *S, TimeoutOp *o) {
   if (!lua_checkstack(L, o->n + 1)) {
-    rthL_fiber_release(S, &o->fiber);
+    rthL_fiber_release(S, &o->part.fiber);
     return luaL_error(L, "too many results");
   }
   lua_pushboolean(L, 1);
-  lua_xmove(o->fiber.co, L, o->n);
-  rthL_fiber_release(S, &o->fiber);
+  lua_xmove(o->part.fiber.co, L, o->n);
+  rthL_fiber_release(S, &o->part.fiber);
   return o->n + 1;
 }
 
@@ -65,10 +65,10 @@ static int timeout_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   luaL_checkstack(L, 4, NULL);
   failed = o->run == RTHL_FAILED;
   if (failed)
-    rthL_fiber_error(L, S, &o->fiber);
+    rthL_fiber_error(L, S, &o->part.fiber);
   else
-    failed = rthL_fiber_cancel(S, &o->fiber, NULL, L);
-  rthL_fiber_release(S, &o->fiber);
+    failed = rthL_fiber_cancel(S, &o->part.fiber, NULL, L);
+  rthL_fiber_release(S, &o->part.fiber);
   if (failed) return lua_error(L);
   if (o->expired == RTH_FAILED) return rthL_raise(L, RTH_ESHUTDOWN);
   return push_elapsed(L, S);
@@ -85,13 +85,10 @@ static int timeout(lua_State *L, rthL_State *S, rth_handle_t *h,
   memset(o, 0, sizeof *o);
   lua_insert(L, 1);
   o->op.type = &type;
-  rthL_fiber_open(L, S, &o->fiber);
-  o->fiber.parent = S->cur;
-  if (!lua_checkstack(o->fiber.co, lua_gettop(L))) {
-    rthL_fiber_release(S, &o->fiber);
-    return luaL_error(L, "too many arguments");
-  }
-  lua_xmove(L, o->fiber.co, lua_gettop(L) - 2);
+  rthL_fiber_open(L, S, &o->part.fiber);
+  o->part.fiber.part = 1;
+  o->part.whole = S->cur;
+  rthL_fiber_load(L, S, &o->part.fiber, 3);
   rth_sleep_init(&o->timer, h, deadline);
   return rthL_await(L, S, &o->op, h);
 }

@@ -137,10 +137,11 @@ static int init_core(rth_handle_t *h, const rth_options_t *o) {
   return o->flavor == RTH_MULTI_THREAD ? init_workers(h) : init_main(h);
 }
 
-/* Waits for the workers until `deadline`, and lets go of their threads. */
-static void end_workers(rth_handle_t *h, uint64_t deadline) {
+/* Waits for the workers until `deadline`; joins them when all have ended.
+** `last`: else lets go of them. */
+static void end_workers(rth_handle_t *h, uint64_t deadline, int last) {
   unsigned i;
-  int first, alive;
+  int mine, alive;
   rth__mutex_lock(&h->lock);
   while (h->workers_alive > 0 && deadline != 0) {
     if (deadline == RTH_FOREVER)
@@ -148,11 +149,11 @@ static void end_workers(rth_handle_t *h, uint64_t deadline) {
     else if (rth__cond_wait_until(&h->stopped, &h->lock, deadline) != 0)
       break;
   }
-  first = !h->joined;
-  h->joined = 1;
   alive = h->workers_alive > 0;
+  mine = !h->joined && (last || !alive);
+  if (mine) h->joined = 1;
   rth__mutex_unlock(&h->lock);
-  for (i = 0; first && i < h->workers_started; i++) {
+  for (i = 0; mine && i < h->workers_started; i++) {
     if (alive)
       rth__thread_detach(h->workers[i].thread);
     else
@@ -160,12 +161,13 @@ static void end_workers(rth_handle_t *h, uint64_t deadline) {
   }
 }
 
-/* The steps of every shutdown.  `deadline` 0: waits for nothing. */
-static void end(rth_handle_t *h, uint64_t deadline) {
+/* The steps of every shutdown.  `deadline` 0: waits for nothing.  `last`:
+** nobody will wait again, so threads that still run are on their own. */
+static void end(rth_handle_t *h, uint64_t deadline, int last) {
   rth__core_close(h);
   if (h->main != NULL) rth__main_end(h);
-  if (h->workers != NULL) end_workers(h, deadline);
-  rth__pool_shutdown(h->pool, deadline);
+  if (h->workers != NULL) end_workers(h, deadline, last);
+  rth__pool_shutdown(h->pool, deadline, last);
 }
 
 int rth_runtime_new(const rth_options_t *o, rth_runtime_t **out) {
@@ -188,7 +190,7 @@ int rth_runtime_new(const rth_options_t *o, rth_runtime_t **out) {
 fail:
   if (h != NULL) {
     h->options.release = NULL; /* the caller keeps its arg */
-    if (h->workers_started > 0) end(h, RTH_FOREVER);
+    if (h->workers_started > 0) end(h, RTH_FOREVER, 1);
     rth__core_unref(h);
   }
   rth__free(rt);
@@ -225,14 +227,26 @@ int rth_runtime_shutdown(rth_runtime_t *rt, uint64_t timeout) {
   uint64_t deadline = timeout == 0 ? 0 : rth__time_add(rth_now(), timeout);
   if (h->forks != rth__forks()) return 0;
   if (timeout > 0 && rth_is_driving()) return RTH_EBLOCKING;
-  end(h, deadline);
+  end(h, deadline, 0);
   return 0;
+}
+
+int rth_runtime_has_ended(rth_runtime_t *rt) {
+  rth_handle_t *h = rt->core;
+  rth_metrics_t m;
+  unsigned alive;
+  if (h->forks != rth__forks()) return 1;
+  rth__mutex_lock(&h->lock);
+  alive = h->workers_alive;
+  rth__mutex_unlock(&h->lock);
+  rth_handle_metrics(h, &m);
+  return rth__closing(h) && alive == 0 && m.num_blocking_threads == 0;
 }
 
 void rth_runtime_free(rth_runtime_t *rt) {
   rth_handle_t *h = rt->core;
   if (h->forks == rth__forks()) {
-    if (rth_runtime_shutdown(rt, 0) != 0) RTH_BUG("never blocks");
+    end(h, 0, 1);
     rth__core_unref(h);
   } /* else: the child of a fork leaves the dead threads' memory alone */
   rth__free(rt);

@@ -252,17 +252,16 @@ static int prepare_io(rth__exec_t *e, unsigned *events) {
   return rth__loop_fd(e->loop);
 }
 
-int rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline) {
-  rth__parker_t *p = rth__load_rlx(&e->parker); /* the owner wrote it */
+void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
+                    const rth__signals_t *held) {
+  rth__parker_t *p = rth__load_rlx(&e->parker); /* own write */
   unsigned events = 0;
-  int interrupted;
   p->io[0] = prepare_io(e, &events);
   p->io[1] = prepare_io(also, &events);
-  if (events > 0) return 0;
+  if (events > 0) return;
   end_busy(e);
   rth__bump(&e->parks);
-  interrupted = rth__parker_park(p, deadline);
+  rth__parker_park(p, deadline, held);
   rth__bump(&e->unparks);
   begin_busy(e);
-  return interrupted;
 }

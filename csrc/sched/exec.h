@@ -88,9 +88,9 @@ void rth__exec_forget(rth__exec_t *e, rth_sleep_t *s);
 ** RTH_FOREVER: never. */
 uint64_t rth__exec_deadline(rth__exec_t *e);
 /* Sleeps on the executor's parker until then, or until there is I/O for it or
-** for `also` (or NULL), which this thread drives, too.  Answers whether a
-** signal handler ran. */
-int rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline);
+** for `also` (or NULL), which this thread drives, too: see rth__parker_park. */
+void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
+                    const rth__signals_t *held);
 
 void rth__fifo_push(rth__fifo_t *q, rth__task_t *t);
 rth__task_t *rth__fifo_pop(rth__fifo_t *q);

@@ -68,14 +68,12 @@ int rth__idle_end_search(rth__idle_t *i) {
   return searching(rth__sub_sc(&i->state, SEARCHING)) == 1; /* [I1] */
 }
 
-int rth__idle_sleep(rth__idle_t *i, unsigned w, int is_searching) {
-  uint32_t s;
+void rth__idle_sleep(rth__idle_t *i, unsigned w, int is_searching) {
   rth__mutex_lock(&i->lock);
-  s = rth__sub_sc(&i->state, UNPARKED + (is_searching ? SEARCHING : 0u));
+  (void)rth__sub_sc(&i->state, UNPARKED + (is_searching ? SEARCHING : 0u));
   /* [I1] before the last look at the queues */
   i->sleepers[i->num_sleepers++] = w;
   rth__mutex_unlock(&i->lock);
-  return is_searching && searching(s) == 1;
 }
 
 static int find(rth__idle_t *i, unsigned w) {

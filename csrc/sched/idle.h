@@ -26,9 +26,9 @@ int rth__idle_start_search(rth__idle_t *i);
 ** another must be woken to search in its place. */
 int rth__idle_end_search(rth__idle_t *i);
 
-/* Worker `w` goes to sleep.  Answers whether it was the last searcher: then
-** it looks at every queue once more. */
-int rth__idle_sleep(rth__idle_t *i, unsigned w, int searching);
+/* Worker `w` goes to sleep: from here on it may be woken, so it looks at every
+** queue once more. */
+void rth__idle_sleep(rth__idle_t *i, unsigned w, int searching);
 /* It woke for reasons of its own (pinned work, a timer).  0: somebody had
 ** taken it off the list: it is searching. */
 int rth__idle_wake_self(rth__idle_t *i, unsigned w);

@@ -247,25 +247,47 @@ static int idle(rth__drive_t *d) {
           (d->main->ready.first == NULL && d->main->yielded.first == NULL));
 }
 
+/* A signal handler may run while the thread waits, or while it is busy. */
+static void look_interrupted(rth__drive_t *d) {
+  const rth_block_on_t *o = d->opts;
+  if (o != NULL && o->interrupted != NULL && d->error == 0 &&
+      o->interrupted(o->arg))
+    d->error = RTH_EINTR;
+}
+
+static uint64_t wait_deadline(rth__drive_t *d, uint64_t again) {
+  uint64_t deadline = rth__exec_deadline(d->e), other;
+  if (again < deadline) deadline = again;
+  if (d->main == NULL) return deadline;
+  other = rth__exec_deadline(d->main);
+  return other < deadline ? other : deadline;
+}
+
+/* Where main is driven, both executors sleep on its parker. */
+static void park(rth__drive_t *d, uint64_t again) {
+  rth__exec_t *e = d->main != NULL ? d->main : d->e;
+  rth__exec_t *also = d->main != NULL ? d->e : NULL;
+  rth__signals_t held;
+  if (d->opts == NULL || d->opts->interrupted == NULL) {
+    rth__exec_park(e, also, wait_deadline(d, again), NULL);
+    return;
+  }
+  rth__signals_hold(&held);
+  look_interrupted(d);
+  if (d->error == 0)
+    rth__exec_park(e, also, wait_deadline(d, again), &held);
+  rth__signals_release(&held);
+}
+
 static void wait_for_work(rth__drive_t *d) {
   const rth_block_on_t *o = d->opts;
-  uint64_t deadline;
+  uint64_t again = RTH_FOREVER;
   if (o != NULL && o->before_wait != NULL) {
-    o->before_wait(o->arg);
+    again = o->before_wait(o->arg);
     turn(d);
     if (!idle(d)) return;
   }
-  if (jump_clock(d)) return;
-  deadline = rth__exec_deadline(d->e);
-  if (d->main != NULL) {
-    uint64_t other = rth__exec_deadline(d->main);
-    if (other < deadline) deadline = other;
-  }
-  /* Where main is driven, both sleep on its parker. */
-  if (d->main != NULL)
-    rth__exec_park(d->main, d->e, deadline);
-  else
-    rth__exec_park(d->e, NULL, deadline);
+  if (!jump_clock(d)) park(d, again);
 }
 
 /* A closing runtime: everything but the root ends; the root sees timers and
@@ -276,14 +298,6 @@ static void close_if_closing(rth__drive_t *d) {
   if (d->main != NULL && !d->main->closed) rth__exec_close(d->main);
   if (rth__load_rlx(&d->core->unhandled) && d->error == 0)
     d->error = RTH_EUNHANDLED;
-}
-
-/* A signal handler may also run while the thread is busy. */
-static void look_interrupted(rth__drive_t *d) {
-  const rth_block_on_t *o = d->opts;
-  if (o != NULL && o->interrupted != NULL && d->error == 0 &&
-      o->interrupted(o->arg))
-    d->error = RTH_EINTR;
 }
 
 static void drive_until_done(rth__drive_t *d) {

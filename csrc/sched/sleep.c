@@ -2,7 +2,9 @@
 **
 ** WHY      storage is the caller's, so a timer costs no allocation; starting
 **          and cancelling are O(1), for most timeouts never fire.  The first
-**          poll registers, where it is known which thread waits.
+**          poll registers, where it is known which thread waits.  It also
+**          pins the task: a wheel has no lock, so whoever polls or cancels the
+**          task must be the wheel's owner.
 ** THREADS  the owner of the executor whose wheel it is in.  It may be polled
 **          on another executor of the same thread later: it moves along.
 ** OWNS     a reference to the runtime, and the waker while registered.
@@ -49,6 +51,7 @@ rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx) {
   s->tick = rth__core_tick_up(e->core, s->deadline);
   if (!rth__wheel_insert(&e->wheel, s)) return elapsed(s);
   s->local = e;
+  rth_pin(cx); /* else another worker may end the task, and with it s */
   return RTH_PENDING;
 }
 

@@ -7,8 +7,11 @@
 **          pinned and stealable tasks in turn; the global queue; others'.
 ** THREADS  the worker's own; schedule: on the worker; notify: any.
 ** OWNS     a queue's reference to each task in lifo and ring.
-** INVARIANT  a worker sleeps only with empty queues of its own, and the last
-**          one that searched looks at all queues before it does.
+** INVARIANT  a worker sleeps only with empty queues of its own, and once it is
+**          on the list of sleepers it looks at all queues.  It is not enough
+**          that the last searcher does: one that came while a searcher was
+**          about to find something else, and this one about to sleep, would
+**          wait for a busy worker (spec/model/idle_model.c).
 */
 #include "sched/worker.h"
 
@@ -127,8 +130,7 @@ static rth__task_t *search(rth__worker_t *w) {
   rth__task_t *t;
   unsigned round;
   if (!w->searching) {
-    if (core->num_workers == 1 || !rth__idle_start_search(&core->idle))
-      return NULL;
+    if (!rth__idle_start_search(&core->idle)) return NULL;
     w->searching = 1;
   }
   for (round = 0;; round++) {
@@ -205,12 +207,11 @@ static int has_own_work(rth__worker_t *w) {
 
 static void sleep_worker(rth__worker_t *w) {
   rth__exec_t *e = &w->exec;
-  if (rth__idle_sleep(&w->core->idle, w->index, w->searching) &&
-      work_to_take(w->core))
-    rth__workers_notify(w->core);
+  rth__idle_sleep(&w->core->idle, w->index, w->searching);
+  if (work_to_take(w->core)) rth__workers_notify(w->core);
   w->searching = 0;
   for (;;) {
-    (void)rth__exec_park(e, NULL, rth__exec_deadline(e));
+    rth__exec_park(e, NULL, rth__exec_deadline(e), NULL);
     rth__exec_drain(e);
     rth__exec_turn(e);
     if (has_own_work(w)) {

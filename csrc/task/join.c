@@ -60,6 +60,10 @@ rth_handle_t *rth_join_handle(const rth_join_t *j) {
   return (rth_handle_t *)(void *)of_join(j)->sched;
 }
 
+rth_local_t *rth_join_local(const rth_join_t *j) {
+  return (rth_local_t *)of_join(j)->home;
+}
+
 void *rth_join_self(const rth_join_t *j) { return of_join(j)->self; }
 
 int rth_join_is_aborted(const rth_join_t *j) {

@@ -81,7 +81,7 @@ static const char *look_up(host_t *t, const char *name) {
   return text;
 }
 
-/* ---- addresses ------------------------------------------------------------- */
+/* ---- addresses ---------------------------------------------------------- */
 
 static const char *reformat(const char *text) {
   static char out[RTH_ADDR_TEXT];
@@ -120,7 +120,7 @@ TEST(errors_have_the_names_of_the_system) {
   ASSERT_STR_EQ(rth_err_name(-3999), "EUNKNOWN");
 }
 
-/* ---- names ------------------------------------------------------------------- */
+/* ---- names -------------------------------------------------------------- */
 
 TEST_FLAVORS(a_name_has_its_addresses_in_order) {
   host_t t = new_host(workers);
@@ -188,7 +188,7 @@ TEST(an_answer_wakes_who_asked) {
   close_all(&t);
 }
 
-/* ---- connecting to a name ------------------------------------------------------ */
+/* ---- connecting to a name ----------------------------------------------- */
 
 TEST(connecting_tries_each_address) {
   host_t t = new_host(CURRENT);

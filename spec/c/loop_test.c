@@ -3,7 +3,7 @@
 
 #include "base/fault.h"
 
-/* ---- waiting ----------------------------------------------------------------- */
+/* ---- waiting ------------------------------------------------------------ */
 
 TEST_FLAVORS(tasks_of_the_runtime_and_of_the_thread_wait_together) {
   host_t t = new_host(workers);
@@ -153,7 +153,7 @@ TEST(a_blocking_thread_without_an_executor_cannot_wait) {
   close_host(&t);
 }
 
-/* ---- the life of a loop ------------------------------------------------------------ */
+/* ---- the life of a loop ------------------------------------------------- */
 
 TEST(without_descriptors_for_a_loop_only_the_operation_fails) {
   host_t t = new_host(CURRENT);
@@ -228,7 +228,7 @@ TEST(a_descriptor_number_may_come_again) {
   close_host(&t);
 }
 
-/* ---- shutdown ------------------------------------------------------------------------ */
+/* ---- shutdown ----------------------------------------------------------- */
 
 static void *shut_down(void *rt) {
   ASSERT_OK(rth_runtime_shutdown(rt, RTH_FOREVER));
@@ -318,7 +318,7 @@ TEST_FLAVORS(shutdown_ends_traffic) {
   }
 }
 
-/* ---- memory that runs out -------------------------------------------------------------- */
+/* ---- memory that runs out ----------------------------------------------- */
 
 static int allocations_left;
 

@@ -40,7 +40,7 @@ static inline void host_block_on(host_t *t, const rth_future_ops_t *ops,
   ASSERT_OK(rth_local_block_on(t->l, &opts, ops, self, &o));
 }
 
-/* ---- one call ------------------------------------------------------------ */
+/* ---- one call ----------------------------------------------------------- */
 
 typedef struct call call_t;
 struct call {
@@ -114,7 +114,7 @@ static inline rth_bytes_t bytes(const char *s) {
   return b;
 }
 
-/* ---- reads ---------------------------------------------------------------- */
+/* ---- reads -------------------------------------------------------------- */
 
 static inline int do_some(call_t *c, rth_cx_t *cx) {
   return rth_stream_read_some(c->s, cx, c->n, &c->out);
@@ -174,7 +174,7 @@ static inline void write_text(host_t *t, rth_stream_t *s, const char *text) {
   ASSERT_EQ(write_bytes(t, s, bytes(text)), RTH_READY);
 }
 
-/* ---- connections ------------------------------------------------------------ */
+/* ---- connections -------------------------------------------------------- */
 
 static inline rth_addr_t address(const char *text) {
   rth_addr_t a;
@@ -254,7 +254,7 @@ static inline void raw_reset(int fd) {
   close(fd);
 }
 
-/* ---- an echo server ----------------------------------------------------------- */
+/* ---- an echo server ----------------------------------------------------- */
 
 typedef struct echo {
   rth_stream_t *s;

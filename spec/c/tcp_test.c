@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 
-/* ---- connecting and accepting --------------------------------------------- */
+/* ---- connecting and accepting ------------------------------------------- */
 
 TEST_FLAVORS(both_ends_know_each_others_address) {
   host_t t = new_host(workers);
@@ -192,7 +192,7 @@ TEST(closing_a_listener_ends_its_pause) {
   close_host(&t);
 }
 
-/* ---- reading -------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static void with_pair(void (*f)(host_t *t, rth_stream_t *s, rth_stream_t *w)) {
   host_t t = new_host(CURRENT);
@@ -381,7 +381,7 @@ TEST_PAIR(one_task_reads_while_another_writes) {
   finish_call(t, j);
 }
 
-/* ---- writing -------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 enum { MUCH = 4 << 20 };
 
@@ -489,7 +489,7 @@ TEST_PAIR(nodelay_is_off_until_it_is_set) {
   ASSERT_EQ(on != 0, 1);
 }
 
-/* ---- closing -------------------------------------------------------------- */
+/* ---- closing ------------------------------------------------------------ */
 
 TEST_PAIR(closing_wakes_who_waits) {
   int read = 0, written = 0;
@@ -515,7 +515,7 @@ TEST_PAIR(the_peer_of_a_closed_stream_reads_the_end) {
   ASSERT_STR_EQ(read_some(t, s, 1), "EOF");
 }
 
-/* ---- moving --------------------------------------------------------------- */
+/* ---- moving ------------------------------------------------------------- */
 
 TEST_PAIR(a_stream_that_is_waited_for_cannot_leave) {
   call_t c = {.f = do_some, .s = s, .n = 1};
@@ -586,7 +586,7 @@ TEST(halves_work_on_two_threads) {
   close_host(&t);
 }
 
-/* ---- echo ------------------------------------------------------------------ */
+/* ---- echo --------------------------------------------------------------- */
 
 TEST_FLAVORS(an_echo_server_answers_each_message) {
   host_t t = new_host(workers);
@@ -603,7 +603,7 @@ TEST_FLAVORS(an_echo_server_answers_each_message) {
   close_host(&t);
 }
 
-/* ---- memory ----------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------- */
 
 static size_t in_use;
 

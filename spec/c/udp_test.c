@@ -207,7 +207,7 @@ TEST(two_sockets_may_share_a_port) {
   close_host(&t);
 }
 
-/* ---- tasks that never wait, or move ------------------------------------------ */
+/* ---- tasks that never wait, or move ------------------------------------- */
 
 typedef struct trips {
   rth_udp_t *u;

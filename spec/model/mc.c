@@ -17,6 +17,7 @@
 */
 #include "mc.h"
 
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,8 +97,9 @@ static place_t places[PLACES];
 static event_t events[EVENTS];
 static int num_events;
 static char failure[400];
+static jmp_buf in_check;
 
-/* ---- switching ------------------------------------------------------------- */
+/* ---- switching ---------------------------------------------------------- */
 
 static void leave(void) {
   int me = self;
@@ -113,8 +115,7 @@ void mc_fail(const char *format, ...) {
   vsnprintf(failure, sizeof failure, format, args);
   va_end(args);
   if (self >= 0) leave();
-  fprintf(stderr, "%s: in setup: %s\n", model->name, failure);
-  exit(1);
+  longjmp(in_check, 1);
 }
 
 int mc_self(void) { return self; }
@@ -135,7 +136,7 @@ unsigned mc_choose(unsigned n) {
   return taken;
 }
 
-/* ---- memory ---------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------- */
 
 static void join(vclock_t *into, const vclock_t *from) {
   int i;
@@ -194,7 +195,7 @@ void mc_touch(const void *obj) {
   p->touched_at = self >= 0 ? threads[self].clock.at[me] : 0;
 }
 
-/* ---- the scheduler ----------------------------------------------------------- */
+/* ---- the scheduler ------------------------------------------------------ */
 
 static int can_run(int i) {
   thread_t *t = &threads[i];
@@ -246,6 +247,33 @@ void mc_wait(int (*ready)(void *), void *arg) {
   schedule();
 }
 
+void mc_point(void) {
+  if (self >= 0) schedule();
+}
+
+static int is_free(void *word) { return *(uint32_t *)word == 0; }
+
+void mc_lock(uint32_t *word) {
+  if (self >= 0) {
+    thread_t *t = &threads[self];
+    mc_wait(is_free, word);
+    while (t->buffered > 0) flush_one(t);
+    join(&t->clock, &place_of(word)->released);
+  }
+  *word = 1;
+}
+
+/* No switch before it: who runs there, only waits for the lock. */
+void mc_unlock(uint32_t *word) {
+  if (self >= 0) {
+    thread_t *t = &threads[self];
+    while (t->buffered > 0) flush_one(t);
+    join(&place_of(word)->released, &t->clock);
+    t->clock.at[self]++;
+  }
+  *word = 0;
+}
+
 static void entry(int i) {
   model->threads[i]();
   threads[i].done = 1;
@@ -253,7 +281,7 @@ static void entry(int i) {
   abort();
 }
 
-/* ---- operations ---------------------------------------------------------------- */
+/* ---- operations --------------------------------------------------------- */
 
 static int acquires(mc_order_t o) { return o == MC_ACQ || o >= MC_AR; }
 static int releases(mc_order_t o) { return o >= MC_REL; }
@@ -354,7 +382,7 @@ uint64_t mc_atomic(mc_op_t op, int *ok) {
   return old;
 }
 
-/* ---- runs ------------------------------------------------------------------------ */
+/* ---- runs --------------------------------------------------------------- */
 
 static void prepare(int i) {
   thread_t *t = &threads[i];
@@ -370,6 +398,7 @@ static void prepare(int i) {
 
 static void find_deadlock(void) {
   int i;
+  if (model->rests != NULL && model->rests()) return;
   for (i = 0; i < num_threads; i++)
     if (!threads[i].done && failure[0] == 0)
       snprintf(failure, sizeof failure, "deadlock: thread %d waits for ever",
@@ -391,7 +420,8 @@ static void run_once(void) {
   swapcontext(&outside, &threads[first].context);
   self = -1;
   if (failure[0] == 0) find_deadlock();
-  if (failure[0] == 0 && model->check != NULL) model->check();
+  if (failure[0] == 0 && model->check != NULL && setjmp(in_check) == 0)
+    model->check();
 }
 
 /* The next list of choices; 0: all were tried. */

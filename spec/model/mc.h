@@ -63,6 +63,7 @@ typedef struct mc_model {
   void (*setup)(void);
   void (*threads[MC_THREADS])(void);
   void (*check)(void); /* or NULL */
+  int (*rests)(void);  /* whether it is well that all wait; NULL: never */
   int preemptions;
   int tso;
   int spurious;
@@ -82,12 +83,20 @@ unsigned mc_choose(unsigned n);
 /* Blocks until ready(arg), a function without effects. */
 void mc_wait(int (*ready)(void *), void *arg);
 
+/* A point where threads may switch: before a system call, say. */
+void mc_point(void);
+
+/* A lock; the word is 0 while it is free. */
+void mc_lock(uint32_t *word);
+void mc_unlock(uint32_t *word);
+
 /* This thread uses `obj` as its own: everything that others did with it must
 ** have happened before. */
 void mc_touch(const void *obj);
 
 int mc_self(void); /* number of the thread; -1 in setup and check */
 
+/* Ends the run.  Not in setup. */
 __attribute__((noreturn, format(printf, 1, 2))) void mc_fail(const char *f,
                                                              ...);
 #define MC_ASSERT(cond) \

@@ -1,12 +1,9 @@
-/* model_lock - the mutex of base/thread.h for models: one more atomic word
-** and a wait of the checker. */
-#include "base/atomic.h"
+/* model_lock - the mutex of base/thread.h for models. */
 #include "base/thread.h"
+#include "mc.h"
 
 /* The word lives in the lock's own memory. */
 static uint32_t *word(rth__mutex_t *m) { return (uint32_t *)(void *)&m->m; }
-
-static int is_free(void *m) { return *word(m) == 0; }
 
 void rth__mutex_init(rth__mutex_t *m, enum rth__rank rank) {
   m->rank = rank;
@@ -14,10 +11,5 @@ void rth__mutex_init(rth__mutex_t *m, enum rth__rank rank) {
 }
 
 void rth__mutex_destroy(rth__mutex_t *m) { (void)m; }
-
-void rth__mutex_lock(rth__mutex_t *m) {
-  if (mc_self() >= 0) mc_wait(is_free, m);
-  (void)rth__swap_ar(word(m), 1u);
-}
-
-void rth__mutex_unlock(rth__mutex_t *m) { (void)rth__swap_ar(word(m), 0u); }
+void rth__mutex_lock(rth__mutex_t *m) { mc_lock(word(m)); }
+void rth__mutex_unlock(rth__mutex_t *m) { mc_unlock(word(m)); }

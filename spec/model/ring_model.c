@@ -97,7 +97,7 @@ static void check(void) {
     if (seen[i] != 1) mc_fail("task %d is lost", i);
 }
 
-/* ---- seeded bugs ------------------------------------------------------------ */
+/* ---- seeded bugs -------------------------------------------------------- */
 
 /* The thief leaves no mark that it copies. */
 static void no_mark(mc_op_t *op) {
@@ -141,7 +141,7 @@ static const mc_model_t models[] = {
      .check = check, .preemptions = 2, .after = 1},
     {.name = "store buffers",
      .setup = setup, .threads = {push_and_pop, thief_0}, .check = check,
-     .preemptions = 2, .tso = 1},
+     .preemptions = 1, .tso = 1},
 
     {.name = "bug: no mark while a thief copies",
      .setup = setup, .threads = {around, thief_0}, .check = check,

@@ -4,7 +4,7 @@
 
 static int times(int n) { return getenv("STRESS") != NULL ? 100 * n : n; }
 
-/* ---- a stream that changes its task with each message --------------------- */
+/* ---- a stream that changes its task with each message ------------------- */
 
 static RTH_ATOMIC(int) moved; /* polls on another executor than before */
 
@@ -27,7 +27,7 @@ static rth_poll_t hop_poll(void *self, rth_cx_t *cx, void **out) {
   f->from = NULL;
   if (!f->writing) {
     rc = rth_stream_read_exact(f->s, cx, 4, &f->data);
-    if (rc == RTH_PENDING) return rc;
+    if (rc == RTH_PENDING) return RTH_PENDING;
     if (rc < 0) return RTH_READY;
     memcpy(&f->number, f->data.at, 4);
     f->data.at = (const char *)&f->number;
@@ -35,7 +35,7 @@ static rth_poll_t hop_poll(void *self, rth_cx_t *cx, void **out) {
     f->writing = 1;
   }
   rc = rth_stream_write_all(f->s, cx, &f->write);
-  if (rc == RTH_PENDING) return rc;
+  if (rc == RTH_PENDING) return RTH_PENDING;
   if (rc < 0) return RTH_READY;
   if (rth_stream_detach(f->s) != 0) return RTH_READY; /* shut down */
   next.s = f->s;
@@ -111,7 +111,7 @@ TEST(streams_move_between_workers_under_traffic) {
   close_host(&t);
 }
 
-/* ---- closing what others wait in --------------------------------------------- */
+/* ---- closing what others wait in ---------------------------------------- */
 
 /* On its executor: a reader, a writer that is stuck, and then a close. */
 typedef struct closer {
@@ -185,7 +185,7 @@ TEST(closing_wakes_who_waits_on_every_worker) {
   close_host(&t);
 }
 
-/* ---- aborting and shutting down ------------------------------------------------ */
+/* ---- aborting and shutting down ----------------------------------------- */
 
 TEST(aborted_tasks_take_their_sockets_along) {
   enum { N = 20 };

@@ -248,7 +248,7 @@ function AbortHandle:id() end
 
 ---How a task failed. tostring gives message and traceback.
 ---@class rthandle.JoinError
----@field traceback string? Where the task failed.
+---@field traceback string Where the task failed; empty for a cancelled one.
 local JoinError = {}
 
 ---The function raised an error.
@@ -368,11 +368,11 @@ function rt.spawn_with(options, f, ...) end
 ---@async
 function rt.yield_now() end
 
----The number of the task that runs. Raises outside of tasks.
+---The number of the task or blocking function that runs. Raises elsewhere.
 ---@return integer
 function rt.task_id() end
 
----The number of the task that runs; nil outside of tasks.
+---The number of the task or blocking function that runs; nil elsewhere.
 ---@return integer?
 function rt.try_task_id() end
 

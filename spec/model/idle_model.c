@@ -1,0 +1,182 @@
+/* idle_model - which workers sleep and whom to wake: no worker sleeps while
+** there is work that it could take, even if the others never end theirs.  The
+** workers' loop is that of sched/worker.c, with the inject queue as the only
+** queue. */
+#include "driver/park.c"
+#include "queue/inject.c"
+#include "sched/idle.c"
+
+#include <string.h>
+
+enum { WORKERS = 2, TASKS = 2 };
+
+static rth__idle_t idle;
+static rth__inject_t inject;
+static rth__parker_t parkers[WORKERS];
+static rth__task_t tasks[TASKS];
+static unsigned sleepers[WORKERS];
+static int searches[WORKERS], done;
+static enum { NOBODY, LAST, ALL } looks; /* before it sleeps */
+
+void *rth__array(size_t n, size_t size) {
+  (void)n;
+  (void)size;
+  return sleepers;
+}
+void rth__free(void *p) { (void)p; }
+
+static void setup(void) {
+  memset(&idle, 0, sizeof idle);
+  memset(&inject, 0, sizeof inject);
+  memset(parkers, 0, sizeof parkers);
+  memset(searches, 0, sizeof searches);
+  done = 0;
+  looks = ALL;
+  (void)rth__idle_init(&idle, WORKERS);
+  rth__inject_init(&inject);
+}
+
+static void setup_last_looks(void) {
+  setup();
+  looks = LAST;
+}
+static void setup_nobody_looks(void) {
+  setup();
+  looks = NOBODY;
+}
+
+void fd_wake(rth__parker_t *p) {
+  mc_point();
+  p->fd_write++;
+}
+static int is_written(void *p) { return ((rth__parker_t *)p)->fd_write > 0; }
+
+void fd_sleep(rth__parker_t *p, uint64_t deadline,
+              const rth__signals_t *held) {
+  (void)deadline;
+  (void)held;
+  mc_wait(is_written, p);
+  p->fd_write = 0;
+}
+
+/* ---- worker.c ----------------------------------------------------------- */
+
+static void notify(void) {
+  int w = rth__idle_to_notify(&idle);
+  if (w >= 0) rth__unpark(&parkers[w]);
+}
+
+static void end_search(int w) {
+  searches[w] = 0;
+  if (rth__idle_end_search(&idle) && rth__inject_len(&inject) > 0) notify();
+}
+
+static int all_done(void *arg) {
+  (void)arg;
+  return done == TASKS - 1;
+}
+
+/* The first task computes until the others have run: somebody else must. */
+static void run(int w, rth__task_t *t) {
+  if (searches[w]) end_search(w);
+  mc_touch(t);
+  if (t == &tasks[0])
+    mc_wait(all_done, NULL);
+  else
+    done++;
+}
+
+static rth__task_t *search(int w) {
+  if (!searches[w]) {
+    if (!rth__idle_start_search(&idle)) return NULL;
+    searches[w] = 1;
+  }
+  return rth__inject_pop(&inject);
+}
+
+static void sleep_worker(int w) {
+  int last = searches[w] && searching(idle.state) == 1;
+  rth__idle_sleep(&idle, (unsigned)w, searches[w]);
+  if (looks >= (last ? LAST : ALL) && rth__inject_len(&inject) > 0) notify();
+  searches[w] = 0;
+  do {
+    rth__parker_park(&parkers[w], UINT64_MAX, NULL);
+  } while (rth__idle_is_asleep(&idle, (unsigned)w));
+  searches[w] = 1;
+}
+
+static void work(int w) {
+  for (;;) {
+    rth__task_t *t = rth__inject_pop(&inject);
+    if (t == NULL) t = search(w);
+    if (t != NULL)
+      run(w, t);
+    else
+      sleep_worker(w);
+  }
+}
+
+static void worker_0(void) { work(0); }
+static void worker_1(void) { work(1); }
+
+static void spawn(int i) {
+  mc_touch(&tasks[i]);
+  (void)rth__inject_push(&inject, &tasks[i]);
+  notify();
+}
+
+static void spawn_both(void) {
+  spawn(0);
+  spawn(1);
+}
+static void spawn_0(void) { spawn(0); }
+static void spawn_1(void) { spawn(1); }
+
+/* All sleep, and nothing is left to do. */
+static int rests(void) {
+  return done == TASKS - 1 && inject.list.first == NULL &&
+         idle.num_sleepers == WORKERS && idle.state == 0;
+}
+
+/* ---- seeded bugs -------------------------------------------------------- */
+
+/* The woken worker is not counted as a searcher. */
+static void woken_not_counted(mc_op_t *op) {
+  if (op->kind == MC_ADD && strcmp(op->func, "rth__idle_to_notify") == 0)
+    op->value = UNPARKED;
+}
+static void sleep_not_atomic(mc_op_t *op) {
+  if (strcmp(op->func, "rth__idle_start_search") == 0 && op->value != 0)
+    op->split = 1;
+}
+
+static const mc_model_t models[] = {
+    {.name = "two workers and a spawner",
+     .setup = setup, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 2},
+    {.name = "two workers and two spawners",
+     .setup = setup, .threads = {worker_0, worker_1, spawn_0, spawn_1},
+     .rests = rests, .preemptions = 2},
+    {.name = "two workers and a spawner, store buffers",
+     .setup = setup, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 1, .tso = 1},
+
+    {.name = "bug: who goes to sleep does not look again",
+     .setup = setup_nobody_looks, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 2, .finds = "deadlock"},
+    {.name = "bug: only the last searcher looks again",
+     .setup = setup_last_looks, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 3, .finds = "deadlock"},
+    {.name = "bug: the woken worker is not counted as a searcher",
+     .setup = setup, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 2, .mutate = woken_not_counted,
+     .finds = "deadlock"},
+    {.name = "bug: searchers are counted with a load and a store",
+     .setup = setup, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 3, .mutate = sleep_not_atomic,
+     .finds = "deadlock"},
+};
+
+int main(void) {
+  return mc_main(models, (int)(sizeof models / sizeof *models));
+}
