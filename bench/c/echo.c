@@ -20,8 +20,8 @@
 
 #define CONNECTIONS 50
 #define SIZE 64
-#define WARM_UP 2000   /* round trips of each connection */
-#define ROUNDS 20000
+#define WARM_UP 200 /* round trips of each connection */
+#define ROUNDS 2000
 
 static rth_runtime_t *runtime;
 static rth_handle_t *handle;

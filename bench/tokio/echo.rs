@@ -10,8 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 
 const CONNECTIONS: usize = 50;
 const SIZE: usize = 64;
-const WARM_UP: usize = 2000;
-const ROUNDS: usize = 20000;
+const WARM_UP: usize = 200;
+const ROUNDS: usize = 2000;
 
 async fn serve(mut stream: TcpStream) {
     let mut data = [0u8; 8192];
