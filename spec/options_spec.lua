@@ -335,6 +335,7 @@ end)
 describe("thread_stack_size", function()
   it("is the size of each worker's stack", function()
     -- A script of its own: few mappings, so the system joins none to a stack.
+    -- (A sanitizer may have one of this size.)
     local folder = script.folder {
       ["s.lua"] = [[
         local SIZE = 5 * 1024 * 1024 + 64 * 1024
@@ -351,12 +352,12 @@ describe("thread_stack_size", function()
         local r <close> = require("rthandle").Runtime.new {
           worker_threads = 3, thread_stack_size = SIZE,
         }
-        print(before, stacks() > 0)
+        print(stacks() > before)
       ]],
     }
     local output = script.run(folder .. "/s.lua")
     script.remove(folder)
-    assert.are.equal("0\ttrue\n", output)
+    assert.are.equal("true\n", output)
   end)
 
   it("refuses what is too small for any thread", function()
