@@ -335,6 +335,7 @@ end)
 describe("thread_stack_size", function()
   it("is the size of each worker's stack", function()
     -- A script of its own: few mappings, so the system joins none to a stack.
+    -- (A sanitizer may have one of this size.)
     local folder = script.folder {
       ["s.lua"] = [[
         local SIZE = 5 * 1024 * 1024 + 64 * 1024

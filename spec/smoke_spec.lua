@@ -42,7 +42,8 @@ end
     "trap - INT;",
     ("LUA_PATH='%s' LUA_CPATH='%s'"):format(package.path, package.cpath),
     "timeout 60", os.getenv "LUA" or "lua5.4", folder .. "/script.lua", flavor,
-    ready, "& p=$!; while ! [ -s", ready, "]; do sleep 0.01; done;",
+    ready, "& p=$!; while ! [ -s", ready,
+    "] && kill -0 $p; do sleep 0.01; done;",
     "kill -INT $(ps -o pid= --ppid $p); wait $p",
   }, " "))
 end

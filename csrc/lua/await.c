@@ -88,24 +88,7 @@ int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
   return luaL_error(L, "interrupted!");
 }
 
-/* A JoinHandle that was dropped is only noticed by a collection: one before a
-** wait, if a task failed since the last and nobody saw it; at most a tenth of
-** the time, so a storm of failures does not become one of collections. */
-static uint64_t before_wait(void *arg) {
-  rthL_State *S = arg;
-  uint64_t n = rthL_unseen_failures(), t0, t1;
-  if (n <= S->failures) {
-    if (n == 0) S->failures = 0;
-    return RTH_FOREVER;
-  }
-  t0 = rth_now();
-  if (t0 < S->look_after) return S->look_after;
-  S->failures = n;
-  lua_gc(S->from, LUA_GCCOLLECT);
-  t1 = rth_now();
-  S->look_after = t1 + 9 * (t1 - t0);
-  return RTH_FOREVER;
-}
+static uint64_t before_wait(void *arg) { return rthL_look_for_failures(arg); }
 
 /* Answers, with everything as before, what the core answered. */
 static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lua/enter.h"
+#include "lua/failure.h"
 #include "lua/join.h"
 
 enum { POOL_MAX = 1024 };
@@ -122,6 +123,8 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->running = running;
   S->from = from;
   if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
+  /* Whoever waits on a thread of the script looks before it waits. */
+  if (S->own && cur == NULL) (void)rthL_look_for_failures(S);
   if (status == LUA_YIELD)
     return f->op != NULL ? RTHL_WAITS : stray_yield(S, co, *n);
   *n = lua_gettop(co) - f->base;

@@ -63,9 +63,10 @@ static int wait_for_end(rthL_State *S, Runtime *r, uint64_t timeout) {
   S->hook = lua_gethook(S->L);
   do {
     uint64_t now = left < slice ? left : slice;
+    int ended = rth_runtime_has_ended(r->rt); /* then the next call joins */
     rc = rth_runtime_shutdown(r->rt, now);
     if (left != RTH_FOREVER) left -= now;
-    if (rth_runtime_has_ended(r->rt)) left = 0;
+    if (ended) left = 0;
   } while (rc == RTH_OK && left > 0 && !rthL_interrupted(S));
   if (rc == RTH_OK && rthL_interrupted(S)) rc = RTH_EINTR;
   S->hook = hook;

@@ -70,7 +70,7 @@ typedef struct rthL_State {
   const void *mtp[RTHL_NTYPES]; /* and their addresses */
 
   lua_Hook hook;       /* of the main thread when a wait began */
-  uint64_t failures;   /* rthL_unseen_failures at the last look */
+  uint64_t failures;   /* made, at the last look for dropped handles */
   uint64_t look_after; /* rth_now before which there is no other */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */

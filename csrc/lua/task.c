@@ -270,9 +270,11 @@ static rth_poll_t blocking_poll(void *self, rth_cx_t *cx, void **out) {
 typedef int (*spawn_t)(rth_handle_t *, const rth_future_ops_t *, const void *,
                        size_t, rth_join_t **);
 
+/* A Lua function may compute for long, and so may the one that spawns it: it
+** is offered to the other workers at once. */
 static int spawn_async(rth_handle_t *h, const rth_future_ops_t *ops,
                        const void *self, size_t size, rth_join_t **out) {
-  return rth_spawn(h, ops, self, size, 0, out);
+  return rth_spawn(h, ops, self, size, RTH_SPAWN_SHARE, out);
 }
 
 static char *copy_name(lua_State *L, int name) {

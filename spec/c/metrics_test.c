@@ -1,7 +1,7 @@
 /* metrics_test - what a runtime tells of itself. */
 #include "futures.h"
 
-/* ---- tasks ---------------------------------------------------------------- */
+/* ---- tasks -------------------------------------------------------------- */
 
 TEST_FLAVORS(tasks_are_counted) {
   rth_runtime_t *rt = new_runtime(workers);
@@ -72,7 +72,7 @@ TEST(spawns_and_wakes_from_outside_are_remote_and_others_are_not) {
   close_runtime(rt);
 }
 
-/* ---- queues --------------------------------------------------------------- */
+/* ---- queues ------------------------------------------------------------- */
 
 /* Holds its worker while `open` is not set. */
 typedef struct hold {
@@ -136,7 +136,7 @@ TEST(a_workers_queue_and_its_overflows_are_measured) {
   close_runtime(rt);
 }
 
-/* ---- workers -------------------------------------------------------------- */
+/* ---- workers ------------------------------------------------------------ */
 
 static RTH_ATOMIC(int) ran;
 static int has_run(void *arg) {
