@@ -482,6 +482,27 @@ describe("Ctrl-C", function()
     ]]
   end)
 
+  it("ends a close that waits", function()
+    interrupted [[
+      local r = rt.Runtime.new { worker_threads = 1 }
+      r:spawn_blocking(interrupt)
+      r:spawn_blocking(function() while true do end end)
+      r:spawn(function() while true do end end)
+      r:close()
+      print "NOT REACHED"
+    ]]
+  end)
+
+  it("ends a shutdown_timeout that waits", function()
+    interrupted [[
+      local r = rt.Runtime.new { worker_threads = 1 }
+      r:spawn_blocking(interrupt)
+      r:spawn_blocking(function() while true do end end)
+      r:shutdown_timeout(1000)
+      print "NOT REACHED"
+    ]]
+  end)
+
   it("is an error that pcall catches, and the runtime goes on", function()
     check(HEAD .. SIGNAL .. [[
       local r <close> = rt.Runtime.new { worker_threads = 1 }
@@ -621,9 +642,10 @@ describe("a failure that nobody will see", function()
   it("is reported while block_on waits", function()
     local output, status = run(HEAD .. [[
       rt.main(function()
+        local h = rt.Handle.current()
         rt.spawn(function() error "boom" end)
-        rt.spawn_blocking(function() end):await()
-        rt.sleep(0.01)
+        while h:metrics().num_alive_tasks > 0 do rt.yield_now() end
+        rt.sleep(0.001)
         print "after"
       end)
     ]])
