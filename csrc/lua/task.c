@@ -50,6 +50,7 @@ static rth_poll_t failed(Call *c, void **out) {
   if (f == NULL) f = rthL_failure_nomemory();
   else f->quiet = (uint8_t)(sh != NULL && sh->quiet);
   rthL_failure_made();
+  rth_handle_wake(c->cx->handle); /* its JoinHandle may have been dropped */
   *out = f;
   return RTH_FAILED;
 }

@@ -856,7 +856,7 @@ test "5: a runtime says what to capture instead" (function()
   local r = thing "runtime"
   refused(": cannot move upvalue 'r': Runtime; capture r:handle() instead",
     move, function() return r end)
-  refused("cannot move argument #1: Runtime; pass its:handle() instead", move,
+  refused("cannot move argument #1: Runtime; pass its :handle() instead", move,
     function() end, r)
 end)
 
