@@ -50,6 +50,12 @@ TEST(idle_gives_the_queue_reference_back) {
   ASSERT_EQ(refs(), 2);
 }
 
+TEST(idle_leaves_the_last_reference_to_whoever_has_it) {
+  set(RTH_S_RUNNING, 2);
+  ASSERT_EQ(rth__state_to_idle(&word), RTH_DO_NOTHING);
+  ASSERT_EQ(rth__load_rlx(&word), REFS(1));
+}
+
 TEST(idle_after_a_wake_queues_the_task_again_with_the_same_reference) {
   set(RTH_S_RUNNING | RTH_S_NOTIFIED, 3);
   ASSERT_EQ(rth__state_to_idle(&word), RTH_DO_SUBMIT);
