@@ -159,8 +159,9 @@ for _, flavor in ipairs { "current_thread", "multi_thread" } do
 end
 
 describe("a coroutine of a waiting task", function()
+  local rt = require "rthandle"
+
   it("waits on where a script resumes it", function()
-    local rt = require "rthandle"
     rt.main(function()
       local co
       local task = rt.spawn_local(function()
@@ -174,4 +175,35 @@ describe("a coroutine of a waiting task", function()
       assert.equal("slept", task:await())
     end, { flavor = "current_thread" })
   end)
+
+  local function nap() require "rthandle".sleep(0.001) end
+  local waits = {
+    sleep = function() rt.sleep(0.001) end,
+    ["a moved task"] = function() rt.spawn(nap):await() end,
+    ["a local task"] = function() rt.spawn_local(nap):await() end,
+    Sleep = function() rt.time.Sleep(0.001):await() end,
+    timeout = function() rt.timeout(0.001, rt.sleep, 10) end,
+    ["a nested coroutine"] = function() rt.coroutine.wrap(nap)() end,
+  }
+  for name, wait in pairs(waits) do
+    it("may be closed by a script while it waits for " .. name, function()
+      rt.main(function()
+        for _, aborted in ipairs { false, true } do
+          local co
+          local task = rt.spawn_local(function()
+            co = coroutine.running()
+            wait()
+          end)
+          rt.yield_now()
+          assert.is_true(coroutine.close(co))
+          co = nil
+          collectgarbage()
+          if aborted then task:abort() end
+          local ok, err = task:join()
+          assert.is_false(ok)
+          assert.equal(aborted, err:is_cancelled())
+        end
+      end, { flavor = "current_thread" })
+    end)
+  end
 end)

@@ -98,16 +98,24 @@ static rthL_Run stray_yield(rthL_State *S, lua_State *co, int n) {
   return RTHL_FAILED;
 }
 
+/* The script has closed the coroutine that waited for op. */
+static void not_resumed(rthL_State *S, rthL_Op *op) {
+  lua_State *to = S->from;
+  S->ready = NULL;
+  if (lua_checkstack(to, 2) && op->type->cancel(S, op, to)) lua_pop(to, 1);
+}
+
 rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   lua_State *co = f->co, *running = S->running, *from = S->from;
   rthL_Fiber *cur = S->cur;
   rth_cx_t *outer = S->cx;
+  rthL_Op *op = f->op;
   int nargs = 0, status;
-  if (f->op != NULL) {
-    const rthL_OpType *type = f->op->type;
-    if (type->poll != NULL && type->poll(S, f->op, cx) == RTH_PENDING)
+  if (op != NULL) {
+    const rthL_OpType *type = op->type;
+    if (type->poll != NULL && type->poll(S, op, cx) == RTH_PENDING)
       return RTHL_WAITS;
-    S->ready = f->op;
+    S->ready = op;
     f->op = NULL;
   } else if (!f->started) {
     f->started = 1;
@@ -122,6 +130,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->cur = cur;
   S->running = running;
   S->from = from;
+  if (op != NULL && S->ready == op) not_resumed(S, op);
   if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
   /* Whoever waits on a thread of the script looks before it waits. */
   if (S->own && cur == NULL) (void)rthL_look_for_failures(S);
@@ -142,6 +151,20 @@ static int close_onto(rthL_State *S, lua_State *co, lua_State *to, int failed) {
   return 1;
 }
 
+/* Innermost first.  Each is held by the stack of the one around it, unless
+** the script has closed that. */
+static int close_nested(rthL_State *S, rthL_Fiber *f, lua_State *to,
+                        int failed) {
+  rthL_Extra *x = f->extra;
+  lua_State *around = f->co;
+  int n = 0;
+  while (n < x->nnested && lua_status(around) == LUA_YIELD)
+    around = x->nested[n++];
+  x->nnested = 0;
+  while (n > 0) failed = close_onto(S, x->nested[--n], to, failed);
+  return failed;
+}
+
 int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
                       lua_State *to) {
   lua_State *running = S->running;
@@ -156,11 +179,7 @@ int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
   S->running = NULL;
   if (cx != NULL) S->cx = cx;
   if (op != NULL) failed = op->type->cancel(S, op, to);
-  if (f->extra != NULL)
-    while (f->extra->nnested > 0) {
-      lua_State *co = f->extra->nested[--f->extra->nnested];
-      failed = close_onto(S, co, to, failed);
-    }
+  if (f->extra != NULL) failed = close_nested(S, f, to, failed);
   if (f->started) failed = close_onto(S, f->co, to, failed);
   S->cx = outer;
   S->cur = cur;

@@ -25,8 +25,8 @@ typedef struct rthL_OpType {
   int (*finish)(lua_State *L, rthL_State *S, rthL_Op *op);
 } rthL_OpType;
 
-/* First member of each operation.  It lives in a userdata on the stack of the
-** C function that waits. */
+/* First member of each operation.  It is no memory of Lua: a script may close
+** the coroutine that waits (coroutine.close), and the fiber still has it. */
 struct rthL_Op {
   const rthL_OpType *type;
 };

@@ -14,11 +14,11 @@
 #include "lua/enter.h"
 #include "lua/thread.h"
 
-struct rthL_JoinOp {
+struct rthL_JoinOp { /* in a block */
   rthL_Op op;
-  rthL_Join *join;
+  rthL_Join *join;   /* NULL: collected, with the coroutine that waits */
   rthL_JoinOp *next;
-  rth_waker_t waker; /* empty: the core has it */
+  rth_waker_t waker;
   uint8_t linked, joining; /* joining: `join`, not `await` */
 };
 
@@ -42,6 +42,8 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx) {
   lua_getiuservalue(L, idx, 2);
   return lua_tostring(L, -1);
 }
+
+typedef char join_op_fits[sizeof(rthL_JoinOp) <= RTHL_BLOCK ? 1 : -1];
 
 /* ---- the list of waits -------------------------------------------------- */
 
@@ -95,9 +97,12 @@ static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   rthL_JoinOp *o = (rthL_JoinOp *)op;
   rthL_Join *j = o->join;
   (void)S;
-  if (j->state != RTHL_J_PENDING) return RTH_READY;
+  if (j == NULL || j->state != RTHL_J_PENDING) return RTH_READY;
   link_last(o);
-  if (!j->local && j->head == o) return ask_core(j, &cx->waker);
+  if (!j->local && j->head == o) {
+    rth_waker_drop(&o->waker); /* settling wakes the others only */
+    if (ask_core(j, &cx->waker) == RTH_READY) return RTH_READY;
+  }
   if (!rth_waker_same(&o->waker, &cx->waker)) {
     rth_waker_drop(&o->waker);
     o->waker = rth_waker_clone(&cx->waker);
@@ -105,26 +110,30 @@ static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   return RTH_PENDING;
 }
 
-static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
-  rthL_JoinOp *o = (rthL_JoinOp *)op, **p;
+/* Takes a wait off the list. */
+static void leave_list(rthL_JoinOp *o) {
   rthL_Join *j = o->join;
+  rthL_JoinOp **p = &j->head;
   int first = j->head == o;
-  (void)S;
-  (void)to;
-  rth_waker_drop(&o->waker);
-  if (!o->linked) return 0;
-  for (p = &j->head; *p != o;) p = &(*p)->next;
+  while (*p != o) p = &(*p)->next;
   *p = o->next;
   o->linked = 0;
-  if (j->local || !first || j->u.core == NULL) return 0;
+  if (j->local || !first || j->u.core == NULL) return;
   if (j->head == NULL) {
     rth_join_unregister(j->u.core);
   } else { /* the next one's waker becomes the core's */
-    rth_waker_t w = j->head->waker;
-    j->head->waker.ops = NULL;
+    rth_waker_t w = rth_waker_clone(&j->head->waker);
     (void)ask_core(j, &w);
     rth_waker_drop(&w);
   }
+}
+
+static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
+  rthL_JoinOp *o = (rthL_JoinOp *)op;
+  (void)to;
+  rth_waker_drop(&o->waker);
+  if (o->linked) leave_list(o);
+  rthL_block_put(S, o);
   return 0;
 }
 
@@ -238,8 +247,11 @@ static int push_outcome(lua_State *L, rthL_State *S, rthL_Join *j,
 
 static int join_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   rthL_JoinOp *o = (rthL_JoinOp *)op;
-  if (o->linked) (void)join_cancel(S, op, L);
-  return push_outcome(L, S, o->join, o->joining);
+  rthL_Join *j = o->join;
+  int joining = o->joining;
+  (void)join_cancel(S, op, L);
+  if (j == NULL) return luaL_error(L, "JoinHandle is finalized");
+  return push_outcome(L, S, j, joining);
 }
 
 /* ---- methods ------------------------------------------------------------ */
@@ -284,7 +296,8 @@ static int wait_for(lua_State *L, int joining) {
   rthL_Join *j = check(L, S);
   rthL_JoinOp *o;
   if (is_ready(L, S, j)) return push_outcome(L, S, j, joining);
-  o = lua_newuserdatauv(L, sizeof *o, 0);
+  o = rthL_block_get(S);
+  if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
   memset(o, 0, sizeof *o);
   o->op.type = &join_op;
   o->join = j;
@@ -343,10 +356,18 @@ static int join_tostring(lua_State *L) {
   return 1;
 }
 
+/* A coroutine that waits was closed by the script, and collected. */
+static void forget_waits(rthL_Join *j) {
+  rthL_JoinOp *o;
+  for (o = j->head; o != NULL; o = o->next) o->join = NULL;
+  rthL_join_wake(j);
+}
+
 static int join_gc(lua_State *L) {
   rthL_Join *j = lua_touserdata(L, 1);
   rth_join_t *core = j->u.core;
   j->u.core = NULL;
+  forget_waits(j);
   if (j->state == RTHL_J_RAW) {
     if (remote(j)->how == RTH_READY) {
       rthL_message_free(remote(j)->out);

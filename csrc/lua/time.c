@@ -83,34 +83,51 @@ static int time_now(lua_State *L) {
 
 /* ---- Sleep -------------------------------------------------------------- */
 
-typedef struct Sleep {
+typedef struct Sleep Sleep;
+
+typedef struct ObjectOp { /* in a block */
   rthL_Op op;
+  Sleep *sleep; /* NULL: collected, with the coroutine that waits, */
+  rth_waker_t waker; /* which is why its end is told of by this */
+  int failed;
+} ObjectOp;
+
+struct Sleep {
   rth_sleep_t timer;
   rth_handle_t *handle; /* owned; NULL: finalized */
-  uint8_t waiting, failed;
-} Sleep;
-
-static Sleep *of_op(rthL_Op *op) { return (Sleep *)op; }
+  ObjectOp *wait;       /* NULL: nobody waits */
+};
 
 static rth_poll_t object_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
-  rth_poll_t r = rth_sleep_poll(&of_op(op)->timer, cx);
+  ObjectOp *o = (ObjectOp *)op;
+  rth_poll_t r = RTH_READY;
   (void)S;
-  of_op(op)->failed = r == RTH_FAILED;
-  return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
+  if (o->sleep != NULL) r = rth_sleep_poll(&o->sleep->timer, cx);
+  o->failed = r == RTH_FAILED;
+  if (r != RTH_PENDING) return RTH_READY;
+  if (!rth_waker_same(&o->waker, &cx->waker)) {
+    rth_waker_drop(&o->waker);
+    o->waker = rth_waker_clone(&cx->waker);
+  }
+  return RTH_PENDING;
 }
 
 static int object_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
-  (void)S;
+  ObjectOp *o = (ObjectOp *)op;
   (void)to;
-  of_op(op)->waiting = 0;
-  rth_sleep_unregister(&of_op(op)->timer);
+  if (o->sleep != NULL) {
+    o->sleep->wait = NULL;
+    rth_sleep_unregister(&o->sleep->timer);
+  }
+  rth_waker_drop(&o->waker);
+  rthL_block_put(S, o);
   return 0;
 }
 
 static int object_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
-  (void)S;
-  of_op(op)->waiting = 0;
-  return of_op(op)->failed ? rthL_raise(L, RTH_ESHUTDOWN) : 0;
+  int failed = ((ObjectOp *)op)->failed;
+  (void)object_cancel(S, op, L);
+  return failed ? rthL_raise(L, RTH_ESHUTDOWN) : 0;
 }
 
 static Sleep *check(lua_State *L) {
@@ -120,22 +137,29 @@ static Sleep *check(lua_State *L) {
 }
 
 static int new_sleep(lua_State *L) {
-  static const rthL_OpType type = {object_poll, object_cancel, object_finish};
   rthL_State *S = rthL_here(L);
   uint64_t ns = rthL_checkseconds(L, 1);
   rth_handle_t *h = rthL_checkcurrent(L, S);
   Sleep *s = rthL_new(L, S, RTHL_SLEEP, sizeof *s, 0);
-  s->op.type = &type;
   rth_sleep_init(&s->timer, h, deadline_in(h, ns));
   s->handle = rth_handle_clone(h);
   return 1;
 }
 
 static int sleep_await(lua_State *L) {
+  static const rthL_OpType type = {object_poll, object_cancel, object_finish};
+  rthL_State *S = rthL_here(L);
   Sleep *s = check(L);
-  if (s->waiting) return luaL_error(L, "Sleep is already awaited");
-  s->waiting = 1;
-  return rthL_await(L, rthL_here(L), &s->op, s->handle);
+  ObjectOp *o;
+  if (s->wait != NULL) return luaL_error(L, "Sleep is already awaited");
+  o = rthL_block_get(S);
+  if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
+  o->op.type = &type;
+  o->sleep = s;
+  o->waker.ops = NULL;
+  o->failed = 0;
+  s->wait = o;
+  return rthL_await(L, S, &o->op, s->handle);
 }
 
 static int sleep_reset(lua_State *L) {
@@ -165,6 +189,10 @@ static int sleep_gc(lua_State *L) {
   rth_handle_t *h = s->handle;
   if (h == NULL) return 0;
   s->handle = NULL;
+  if (s->wait != NULL) {
+    s->wait->sleep = NULL;
+    rth_wake(&s->wait->waker);
+  }
   rth_sleep_fini(&s->timer);
   rth_handle_free(h);
   return 0;

@@ -4,10 +4,9 @@
 **          caller waits for: it is polled in the caller's poll, so it is part
 **          of that task, and where it loses it is cancelled as a task is.
 ** THREADS  the one that runs the Lua state.
-** OWNS     the operation has the fiber and the timer.
+** OWNS     the operation, a block of its own, has the fiber and the timer.
 */
-#include <math.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "lua/enter.h"
 #include "lua/fiber.h"
@@ -37,6 +36,7 @@ static int timeout_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   int failed = rthL_fiber_cancel(S, &o->part.fiber, NULL, to);
   rthL_fiber_release(S, &o->part.fiber);
   rth_sleep_fini(&o->timer);
+  free(o);
   return failed;
 }
 
@@ -46,31 +46,30 @@ static int push_elapsed(lua_State *L, rthL_State *S) {
   return 2;
 }
 
-static int push_values(lua_State *L, rthL_State *S, TimeoutOp *o) {
-  if (!lua_checkstack(L, o->n + 1)) {
-    rthL_fiber_release(S, &o->part.fiber);
+static int push_values(lua_State *L, rthL_State *S, rthL_Fiber *f, int n) {
+  if (!lua_checkstack(L, n + 1)) {
+    rthL_fiber_release(S, f);
     return luaL_error(L, "too many results");
   }
   lua_pushboolean(L, 1);
-  lua_xmove(o->part.fiber.co, L, o->n);
-  rthL_fiber_release(S, &o->part.fiber);
-  return o->n + 1;
+  lua_xmove(f->co, L, n);
+  rthL_fiber_release(S, f);
+  return n + 1;
 }
 
 static int timeout_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
-  TimeoutOp *o = (TimeoutOp *)op;
-  int failed;
-  rth_sleep_fini(&o->timer);
-  if (o->run == RTHL_ENDED) return push_values(L, S, o);
-  luaL_checkstack(L, 4, NULL);
-  failed = o->run == RTHL_FAILED;
-  if (failed)
-    rthL_fiber_error(L, S, &o->part.fiber);
-  else
-    failed = rthL_fiber_cancel(S, &o->part.fiber, NULL, L);
-  rthL_fiber_release(S, &o->part.fiber);
+  TimeoutOp o = *(TimeoutOp *)op; /* the timer is not used from here on */
+  rthL_Fiber *f = &o.part.fiber;
+  int failed = o.run == RTHL_FAILED;
+  rth_sleep_fini(&((TimeoutOp *)op)->timer);
+  free(op);
+  if (o.run == RTHL_ENDED) return push_values(L, S, f, o.n);
+  if (!lua_checkstack(L, 4)) failed = 0; /* no place for the error */
+  else if (failed) rthL_fiber_error(L, S, f);
+  else failed = rthL_fiber_cancel(S, f, NULL, L);
+  rthL_fiber_release(S, f);
   if (failed) return lua_error(L);
-  if (o->expired == RTH_FAILED) return rthL_raise(L, RTH_ESHUTDOWN);
+  if (o.expired == RTH_FAILED) return rthL_raise(L, RTH_ESHUTDOWN);
   return push_elapsed(L, S);
 }
 
@@ -79,16 +78,20 @@ static int timeout(lua_State *L, rthL_State *S, rth_handle_t *h,
                    uint64_t deadline) {
   static const rthL_OpType type = {timeout_poll, timeout_cancel,
                                    timeout_finish};
+  rthL_Part part;
   TimeoutOp *o;
   rthL_checkawaitable(L, 2);
-  o = lua_newuserdatauv(L, sizeof *o, 0);
-  memset(o, 0, sizeof *o);
-  lua_insert(L, 1);
+  rthL_fiber_open(L, S, &part.fiber);
+  part.fiber.part = 1;
+  part.whole = S->cur;
+  rthL_fiber_load(L, S, &part.fiber, 2);
+  o = calloc(1, sizeof *o);
+  if (o == NULL) {
+    rthL_fiber_release(S, &part.fiber);
+    return rthL_raise(L, RTH_ENOMEM);
+  }
   o->op.type = &type;
-  rthL_fiber_open(L, S, &o->part.fiber);
-  o->part.fiber.part = 1;
-  o->part.whole = S->cur;
-  rthL_fiber_load(L, S, &o->part.fiber, 3);
+  o->part = part;
   rth_sleep_init(&o->timer, h, deadline);
   return rthL_await(L, S, &o->op, h);
 }
