@@ -174,7 +174,7 @@ rockspec: # writes the lists of files in the rockspec anew
 LUA_SHARE := $(DESTDIR)$(PREFIX)/share/lua/5.4
 install: all
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/lua/5.4/rthandle
-	install -m 644 csrc/include/rthandle.h $(DESTDIR)$(PREFIX)/include
+	install -m 644 csrc/include/*.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(LIB) $(DESTDIR)$(PREFIX)/lib
 	install $(MODULE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/rthandle
 	for f in $(LUA_FILES:lua/%=%); do \

@@ -2,6 +2,8 @@
 //! benchmark and prints `NAME value ns`, the median time of one operation.
 //! bench/c/rt.c does the same work on rthandle, step for step.
 
+mod sync;
+
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -267,7 +269,7 @@ fn main() {
         "sleep_many" => sleep_many(&rt),
         "current_spawn_many_local" => current_spawn_many_local(&rt),
         "current_spawn_many_remote_idle" => current_spawn_many_remote_idle(&rt),
-        _ => panic!("unknown benchmark {name}"),
+        _ => sync::run(name, &rt).unwrap_or_else(|| panic!("unknown benchmark {name}")),
     };
     println!("{name} {ns:.1} ns");
     rt.shutdown_background(); // the busy tasks never end

@@ -17,7 +17,8 @@ enum rth__rank {
   RTH_RANK_DRIVE,       /* who drives a current_thread runtime */
   RTH_RANK_OWNED,       /* a shard of live tasks */
   RTH_RANK_SLEEPERS,    /* parked workers */
-  RTH_RANK_INJECT       /* global queue */
+  RTH_RANK_INJECT,      /* global queue */
+  RTH_RANK_SYNC         /* a channel, lock or token: nothing below it */
 };
 
 typedef struct rth__mutex {

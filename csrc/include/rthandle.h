@@ -54,7 +54,8 @@ extern "C" {
   X(EGUARDORDER, -5006,                                                       \
     "EnterGuard values dropped out of order. Guards returned by "             \
     "Handle:enter() must be dropped in the reverse order as they were "       \
-    "acquired.")
+    "acquired.")                                                              \
+  X(ECLOSED, -5007, "closed")
 
 #define RTH__ERROR_ENUM(name, number, text) RTH_##name = number,
 enum { RTH_ERRORS(RTH__ERROR_ENUM) RTH_OK = 0 };

@@ -3,10 +3,13 @@
 -- usage: lua spec/lint/layers.lua FILE...
 
 -- Lowest first.  csrc/lua stands apart: it sees nothing but the public header.
-local order = { "base", "task", "queue", "driver", "io", "sched", "blocking",
-                "runtime" }
+local order = { "base", "sync", "task", "queue", "driver", "io", "sched",
+                "blocking", "runtime" }
 local rank = {}
 for i, folder in ipairs(order) do rank[folder] = i end
+
+-- The headers of csrc/include.
+local public = { ["rthandle.h"] = true, ["rthandle_sync.h"] = true }
 
 -- Foreign header -> Lua patterns of the files that may include it.
 local places = {
@@ -39,10 +42,10 @@ local function refusal(file, header)
     return "only allowed in " .. table.concat(places[header], " ")
   end
   local from, to = file:match "^(%w+)/", header:match "^(%w+)/"
-  if header == "rthandle.h" or header == "model_atomic.h" then return nil end
+  if public[header] or header == "model_atomic.h" then return nil end
   if from == "lua" then
     if to == "lua" then return nil end
-    return rank[to] and "csrc/lua sees only rthandle.h" or nil
+    return rank[to] and "csrc/lua sees only rthandle.h and its kin" or nil
   end
   if to == "lua" then return "the core knows no Lua" end
   if from == "include" then
@@ -64,7 +67,7 @@ for _, path in ipairs(arg) do
     if header then
       -- "ring.h" beside ring.c is written queue/ring.h everywhere.
       if quote == '"' and not header:find "/" and not places[header]
-        and header ~= "rthandle.h" and header ~= "model_atomic.h" then
+        and not public[header] and header ~= "model_atomic.h" then
         complain(path, number, '"%s": name the folder too', header)
       end
       local why = refusal(file, header)
