@@ -91,6 +91,7 @@ typedef struct rth__drive {
   rth__task_t *root;
   rth__drive_waiter_t waiter;
   int queued; /* waiter is on the list */
+  int told; /* the root was polled since the runtime began to close */
   int error;
 } rth__drive_t;
 
@@ -287,10 +288,12 @@ static void wait_for_work(rth__drive_t *d) {
   if (!jump_clock(d)) park(d, again);
 }
 
-/* A closing runtime: everything but the root ends; the root sees timers and
-** I/O fail. */
+/* A closing runtime: everything but the root ends; the root is polled once
+** more, so that whatever it waits for can say so. */
 static void close_if_closing(rth__drive_t *d) {
   if (RTH_LIKELY(!rth__closing(d->core))) return;
+  if (!d->told) rth__task_wake(d->root);
+  d->told = 1;
   if (!d->e->closed) rth__exec_close(d->e);
   if (d->main != NULL && !d->main->closed) rth__exec_close(d->main);
   if (rth__load_rlx(&d->core->unhandled) && d->error == 0)

@@ -175,10 +175,11 @@ static void waker_wake(void *data) {
   }
 }
 
-static void waker_wake_by_ref(void *data) {
-  rth__task_t *t = data;
-  if (rth__state_wake_by_ref(&t->state) == RTH_DO_SUBMIT) submit(t);
+void rth__task_wake(rth__task_t *t) {
+  if (rth__state_wake_by_ref(&t->state) == RTH_DO_SUBMIT) submit(t); /* [S1] */
 }
+
+static void waker_wake_by_ref(void *data) { rth__task_wake(data); }
 
 static void waker_drop(void *data) { rth__task_unref(data); }
 

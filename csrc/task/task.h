@@ -67,6 +67,7 @@ void rth__task_refuse(rth__task_t *t, unsigned refs);
 ** Thread: who has the right to it (JoinHandle, or the runner without one). */
 void rth__task_drop_output(rth__task_t *t);
 
+void rth__task_wake(rth__task_t *t);  /* Thread: any, with a reference */
 void rth__task_abort(rth__task_t *t); /* Thread: any, with a reference */
 void rth__task_unref(rth__task_t *t); /* Thread: any.  Consumes one */
 
