@@ -67,6 +67,7 @@ build = {
         "csrc/lua/options.c",
         "csrc/lua/refuse.c",
         "csrc/lua/runtime.c",
+        "csrc/lua/select.c",
         "csrc/lua/semaphore.c",
         "csrc/lua/sendcheck.c",
         "csrc/lua/state.c",

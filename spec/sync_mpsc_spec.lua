@@ -126,6 +126,25 @@ flavors(describe, function(new)
     end)
   end)
 
+  it("ends for a main script that waits, when clones were only dropped",
+    function()
+      local r <close> = new()
+      local n = r:block_on(function()
+        local tx, rx = rt.sync.mpsc(1)
+        for i = 1, 3 do
+          rt.spawn(function(out)
+            out:send(i)
+            out:close()
+          end, tx:clone())
+        end
+        tx:close()
+        local count = 0
+        for _ in rx:iter() do count = count + 1 end
+        return count
+      end)
+      assert.are.equal(3, n)
+    end)
+
   it("gives what is there as a batch", function()
     local r <close> = new()
     r:block_on(function()

@@ -84,19 +84,21 @@ int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
   return luaL_error(L, "interrupted!");
 }
 
-/* A JoinHandle that was dropped is only noticed by a collection: one before a
-** wait, if a task failed since the last and nobody saw it; at most a tenth of
-** the time, so a storm of failures does not become one of collections. */
+/* A JoinHandle or a sender that was dropped is only noticed by a collection:
+** one before a wait, if since the last a task failed and nobody saw it, or
+** there are new senders; at most a tenth of the time, so a storm of them does
+** not become one of collections. */
 static uint64_t before_wait(void *arg) {
   rthL_State *S = arg;
   uint64_t n = rthL_unseen_failures(), t0, t1;
   if (n <= S->failures) {
     if (n == 0) S->failures = 0;
-    return RTH_FOREVER;
+    if (!S->senders) return RTH_FOREVER;
   }
   t0 = rth_now();
   if (t0 < S->look_after) return S->look_after;
-  S->failures = n;
+  if (n > S->failures) S->failures = n;
+  S->senders = 0;
   lua_gc(S->from, LUA_GCCOLLECT);
   t1 = rth_now();
   S->look_after = t1 + 9 * (t1 - t0);

@@ -35,7 +35,7 @@ static int tx_send(lua_State *L) {
 
 static int tx_clone(lua_State *L) {
   rthL_Box *b = check_tx(L);
-  rthL_Box *c = rthL_new(L, rthL_here(L), RTHL_BROADCAST_TX, sizeof *c, 0);
+  rthL_Box *c = rthL_newbox(L, rthL_here(L), RTHL_BROADCAST_TX);
   if (b->core == NULL) return 1;
   rth_broadcast_tx_clone(b->core);
   c->core = b->core;
@@ -147,7 +147,7 @@ static int rx_len(lua_State *L) {
 static int sync_broadcast(lua_State *L) {
   rthL_State *S = rthL_here(L);
   uint64_t capacity = rthL_checkcount(L, 1, 1);
-  rthL_Box *tx = rthL_new(L, S, RTHL_BROADCAST_TX, sizeof *tx, 0), *rx;
+  rthL_Box *tx = rthL_newbox(L, S, RTHL_BROADCAST_TX), *rx;
   rth_broadcast_t *t;
   rth_broadcast_rx_t *r;
   int rc;

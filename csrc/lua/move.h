@@ -4,8 +4,9 @@
 ** A message is flat bytes plus the core objects that travel with it.  It
 ** belongs to no Lua state and may be freed on any thread.  Its first member is
 ** an rth_msg_t (see rthandle_sync.h): it is what a channel carries.
-** Encoding is in two steps: first everything is checked and written, then the objects that move
-** are taken out of their userdata; so a refusal changes nothing.
+** Encoding is in two steps: first everything is checked and written, then the
+** objects that move are taken out of their userdata; so a refusal changes
+** nothing.
 */
 #ifndef RTHL_MOVE_H
 #define RTHL_MOVE_H

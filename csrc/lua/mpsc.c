@@ -73,7 +73,7 @@ static int tx_try_send(lua_State *L) {
 static int tx_clone(lua_State *L) {
   rthL_State *S = rthL_here(L);
   rthL_Box *b = rthL_checkbox(L, S, RTHL_SENDER), *c;
-  c = rthL_new(L, S, RTHL_SENDER, sizeof *c, 0);
+  c = rthL_newbox(L, S, RTHL_SENDER);
   if (b->core == NULL) return 1; /* closed, as this one */
   rth_mpsc_tx_clone(b->core);
   c->core = b->core;
@@ -192,7 +192,7 @@ static int rx_len(lua_State *L) {
 
 static int make(lua_State *L, uint64_t capacity) {
   rthL_State *S = rthL_here(L);
-  rthL_Box *tx = rthL_new(L, S, RTHL_SENDER, sizeof *tx, 0);
+  rthL_Box *tx = rthL_newbox(L, S, RTHL_SENDER);
   rthL_Box *rx = rthL_new(L, S, RTHL_RECEIVER, sizeof *rx, 0);
   rth_mpsc_t *c;
   int rc = rth_mpsc_new(capacity, &c);

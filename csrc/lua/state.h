@@ -90,6 +90,7 @@ typedef struct rthL_State {
   lua_Hook hook;       /* of the main thread when a wait began */
   uint64_t failures;   /* rthL_unseen_failures at the last look */
   uint64_t look_after; /* rth_now before which there is no other */
+  uint8_t senders;     /* new ones since the last look */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */
   uint8_t interrupted; /* the last wait ended by Ctrl-C */

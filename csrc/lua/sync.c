@@ -189,6 +189,13 @@ rthL_Box *rthL_checkreceiver(lua_State *L, rthL_State *S, rthL_Type t) {
   return b;
 }
 
+rthL_Box *rthL_newbox(lua_State *L, rthL_State *S, rthL_Type t) {
+  rthL_Box *b = rthL_new(L, S, t, sizeof *b, 0);
+  if (t == RTHL_SENDER || t == RTHL_BROADCAST_TX || t == RTHL_WATCH_TX)
+    S->senders = 1;
+  return b;
+}
+
 int rthL_sync_error(lua_State *L, int rc) { return rthL_raise(L, rc); }
 
 void rthL_open_sync(lua_State *L, rthL_State *S) {

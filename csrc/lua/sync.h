@@ -87,6 +87,8 @@ uint64_t rthL_checkcount(lua_State *L, int arg, lua_Integer min);
 rthL_Box *rthL_checkbox(lua_State *L, rthL_State *S, rthL_Type t);
 /* A receiver's, which is free for a wait; raises if it was moved. */
 rthL_Box *rthL_checkreceiver(lua_State *L, rthL_State *S, rthL_Type t);
+/* Pushes a box of a type that RTHL_SHARED made.  Raises (memory). */
+rthL_Box *rthL_newbox(lua_State *L, rthL_State *S, rthL_Type t);
 /* A core's error while making an object. */
 int rthL_sync_error(lua_State *L, int rc);
 
@@ -105,7 +107,7 @@ int rthL_sync_error(lua_State *L, int rc);
     return b->core;                                                           \
   }                                                                           \
   static void name##_push(lua_State *L, void *p) {                            \
-    rthL_Box *b = rthL_new(L, rthL_find(L), TYPE, sizeof *b, 0);              \
+    rthL_Box *b = rthL_newbox(L, rthL_find(L), TYPE);                         \
     b->core = p;                                                              \
   }                                                                           \
   static int name##_gc(lua_State *L) {                                        \
@@ -165,5 +167,9 @@ void rthL_open_watch(lua_State *L, rthL_State *S);
 void rthL_open_once(lua_State *L, rthL_State *S);
 /* The module is on top of the stack. */
 void rthL_open_token(lua_State *L, rthL_State *S);
+void rthL_open_select(lua_State *L, rthL_State *S);
+
+/* token:run_until_cancelled(f, ...) */
+int rthL_run_until_cancelled(lua_State *L);
 
 #endif

@@ -89,6 +89,8 @@ void rthL_open_token(lua_State *L, rthL_State *S) {
                                      {"await", token_cancelled},
                                      {"child_token", token_child},
                                      {"drop_guard", token_drop_guard},
+                                     {"run_until_cancelled",
+                                      rthL_run_until_cancelled},
                                      {NULL, NULL}};
   static const luaL_Reg guard_meta[] = {
       {"__gc", guard_leave}, {"__close", guard_leave}, {NULL, NULL}};

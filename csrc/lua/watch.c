@@ -59,7 +59,7 @@ static int tx_borrow(lua_State *L) {
 
 static int tx_clone(lua_State *L) {
   rthL_Box *b = check_tx(L);
-  rthL_Box *c = rthL_new(L, rthL_here(L), RTHL_WATCH_TX, sizeof *c, 0);
+  rthL_Box *c = rthL_newbox(L, rthL_here(L), RTHL_WATCH_TX);
   if (b->core == NULL) return 1;
   rth_watch_tx_clone(b->core);
   c->core = b->core;
@@ -199,7 +199,7 @@ static int sync_watch(lua_State *L) {
   int rc;
   luaL_argcheck(L, !lua_isnoneornil(L, 1), 1, "nil may not be sent");
   lua_settop(L, 1);
-  tx = rthL_new(L, S, RTHL_WATCH_TX, sizeof *tx, 0);
+  tx = rthL_newbox(L, S, RTHL_WATCH_TX);
   p = new_receiver(L);
   m = rthL_sync_encode_shared(L, 1);
   rc = rth_watch_new(m, &c, &p->seen);

@@ -696,6 +696,15 @@ function CancellationToken:await() end
 ---@return any ...
 function CancellationToken:child_token() end
 
+---Runs `f` as part of this task until the token is cancelled: true and its
+---values, or false.
+---@async
+---@param f fun(...): ...
+---@param ... any arguments of f
+---@return boolean ok
+---@return any ...
+function CancellationToken:run_until_cancelled(f, ...) end
+
 ---A DropGuard of it.
 ---@return any ...
 function CancellationToken:drop_guard() end
@@ -869,5 +878,28 @@ function rt.timeout(seconds, f, ...) end
 ---@return boolean ok
 ---@return any ...
 function rt.timeout_at(deadline, f, ...) end
+
+---Waits for the first branch that ends: its key and its values. A function is
+---a part of this task, and is cancelled where it loses; an awaitable is only no
+---longer waited for. A list is looked at in its order. `default` runs when no
+---branch is ready at once.
+---@async
+---@param branches table<any, fun(): ...|rthandle.Awaitable>
+---@return any key
+---@return any ...
+function rt.select(branches) end
+
+---Runs all functions as parts of this task, and waits for all: a list of the
+---values of each, with `n`. The first error, in their order, is raised then.
+---@async
+---@param ... fun(): ...|rthandle.Awaitable
+---@return table ...
+function rt.join(...) end
+
+---As join; but the first error cancels the rest and is raised.
+---@async
+---@param ... fun(): ...|rthandle.Awaitable
+---@return table ...
+function rt.try_join(...) end
 
 return rt
