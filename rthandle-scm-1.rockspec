@@ -52,6 +52,7 @@ build = {
         "csrc/lua/failure.c",
         "csrc/lua/fiber.c",
         "csrc/lua/handle.c",
+        "csrc/lua/interval.c",
         "csrc/lua/join.c",
         "csrc/lua/lalloc.c",
         "csrc/lua/local.c",

@@ -108,10 +108,11 @@ describe("the annotations name exactly", function()
     assert.are.same({ traceback = true }, fields.JoinError)
   end)
 
-  it("the methods of a Sleep", function()
+  it("the methods of a Sleep and an Interval", function()
     local guard <close> = runtime:enter()
     assert.is_not_nil(guard)
     assert.are.same(methods_of(rt.time.Sleep(1)), functions.Sleep)
+    assert.are.same(methods_of(rt.interval(1)), functions.Interval)
   end)
 
   it("what rt.sync holds, and a CancellationToken's class", function()

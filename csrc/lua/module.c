@@ -55,6 +55,7 @@ EXPORT int luaopen_rthandle_core(lua_State *L) {
   rthL_open_runtime(L, S);
   rthL_open_time(L, S);
   rthL_open_timeout(L, S);
+  rthL_open_interval(L, S);
   rthL_open_sync(L, S);
   rthL_open_select(L, S);
   rthL_open_coroutine(L, S);

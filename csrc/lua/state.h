@@ -23,6 +23,7 @@ typedef enum rthL_Type {
   RTHL_TRYERROR, /* TryCurrentError */
   RTHL_SLEEP,
   RTHL_ELAPSED,
+  RTHL_INTERVAL,
   RTHL_SENDER,   /* rt.sync, from here on */
   RTHL_RECEIVER,
   RTHL_ONESHOT_TX,

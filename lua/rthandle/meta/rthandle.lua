@@ -292,6 +292,28 @@ function Sleep:deadline() end
 ---@return boolean
 function Sleep:is_elapsed() end
 
+---Ticks at a period.
+---@class rthandle.Interval
+local Interval = {}
+
+---Waits for the next tick; the first of rt.interval is at once.
+---@async
+---@return number scheduled when it was due, on the clock of rt.now()
+function Interval:tick() end
+
+---The next tick is a period from now.
+function Interval:reset() end
+
+---@return number seconds
+function Interval:period() end
+
+---What happens to ticks that nobody waited for in time: "burst" (the default)
+---makes up for them, "delay" goes on a period from now, "skip" keeps the
+---rhythm. Without an argument it answers which.
+---@param how? "burst"|"delay"|"skip"
+---@return "burst"|"delay"|"skip"?
+function Interval:missed_tick_behavior(how) end
+
 ---What rt.timeout answers when time ran out: `deadline has elapsed`.
 ---@class rthandle.Elapsed
 
@@ -901,5 +923,16 @@ function rt.join(...) end
 ---@param ... fun(): ...|rthandle.Awaitable
 ---@return table ...
 function rt.try_join(...) end
+
+---Ticks now, and at each period from then on.
+---@param period number seconds, above 0
+---@return rthandle.Interval
+function rt.interval(period) end
+
+---The same from `start` on, on the clock of rt.now().
+---@param start number
+---@param period number seconds, above 0
+---@return rthandle.Interval
+function rt.interval_at(start, period) end
 
 return rt
