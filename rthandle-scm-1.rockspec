@@ -54,6 +54,7 @@ build = {
         "csrc/lua/handle.c",
         "csrc/lua/interval.c",
         "csrc/lua/join.c",
+        "csrc/lua/joinset.c",
         "csrc/lua/lalloc.c",
         "csrc/lua/local.c",
         "csrc/lua/locks.c",

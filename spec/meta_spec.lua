@@ -88,6 +88,11 @@ describe("the annotations name exactly", function()
     assert.are.same(methods_of(guard), functions.EnterGuard)
   end)
 
+  it("the methods of a JoinSet", function()
+    assert.are.same({ new = true }, functions.JoinSetClass)
+    assert.are.same(methods_of(rt.JoinSet.new()), functions.JoinSet)
+  end)
+
   it("the methods of a TryCurrentError", function()
     local _, err = rt.Handle.try_current()
     assert.are.same(methods_of(err), functions.TryCurrentError)

@@ -58,6 +58,7 @@ EXPORT int luaopen_rthandle_core(lua_State *L) {
   rthL_open_interval(L, S);
   rthL_open_sync(L, S);
   rthL_open_select(L, S);
+  rthL_open_joinset(L, S);
   rthL_open_coroutine(L, S);
   rthL_open_async(L, S);
   lua_pushvalue(L, -1);

@@ -24,6 +24,7 @@ typedef enum rthL_Type {
   RTHL_SLEEP,
   RTHL_ELAPSED,
   RTHL_INTERVAL,
+  RTHL_JOINSET,
   RTHL_SENDER,   /* rt.sync, from here on */
   RTHL_RECEIVER,
   RTHL_ONESHOT_TX,

@@ -10,6 +10,7 @@
 ---@field Handle rthandle.HandleClass
 ---@field time rthandle.time
 ---@field sync rthandle.sync
+---@field JoinSet rthandle.JoinSetClass
 ---@field CancellationToken rthandle.CancellationTokenClass
 ---@field coroutine coroutinelib A drop-in for the coroutine library: coroutines that may suspend the task that resumes them.
 local rt = {}
@@ -291,6 +292,77 @@ function Sleep:deadline() end
 
 ---@return boolean
 function Sleep:is_elapsed() end
+
+---Tasks whose outcomes come in the order of completion. Use it with `<close>`:
+---that aborts what is left. `#set` is how many there are. It may not be moved.
+---@class rthandle.JoinSet
+local JoinSet = {}
+
+---Handle:spawn of the current runtime, into the set.
+---@param f function moved
+---@param ... any moved
+---@return rthandle.AbortHandle
+function JoinSet:spawn(f, ...) end
+
+---Handle:spawn_local of the current runtime, into the set.
+---@param f function
+---@param ... any
+---@return rthandle.AbortHandle
+function JoinSet:spawn_local(f, ...) end
+
+---Handle:spawn_blocking of the current runtime, into the set.
+---@param f function moved
+---@param ... any moved
+---@return rthandle.AbortHandle
+function JoinSet:spawn_blocking(f, ...) end
+
+---Handle:spawn_with of the current runtime, into the set.
+---@param options rthandle.SpawnOptions
+---@param f function
+---@param ... any
+---@return rthandle.AbortHandle
+function JoinSet:spawn_with(options, f, ...) end
+
+---Waits for the next task that ends: true and its values, or false and a
+---JoinError; nil where the set is empty.
+---@async
+---@return boolean? ok
+---@return any ...
+function JoinSet:join_next() end
+
+---The id of the task, then as join_next.
+---@async
+---@return integer? id
+---@return boolean ok
+---@return any ...
+function JoinSet:join_next_with_id() end
+
+---As join_next, of a task that has ended; else nil.
+---@return boolean? ok
+---@return any ...
+function JoinSet:try_join_next() end
+
+---Waits for all: a list of the first value of each, in order of completion.
+---The first JoinError is raised, and the rest aborted.
+---@async
+---@return any[]
+function JoinSet:join_all() end
+
+---Aborts all tasks; their outcomes still come.
+function JoinSet:abort_all() end
+
+---Aborts all tasks and waits until they have ended.
+---@async
+function JoinSet:shutdown() end
+
+---Empties the set; the tasks go on.
+function JoinSet:detach_all() end
+
+---@class rthandle.JoinSetClass
+local JoinSetClass = {}
+
+---@return rthandle.JoinSet
+function JoinSetClass.new() end
 
 ---Ticks at a period.
 ---@class rthandle.Interval
