@@ -64,20 +64,17 @@ CHECK_FOLDER=$(mktemp -d) || exit 1
 trap 'rm -rf "$CHECK_FOLDER"' EXIT
 export CHECK_BUILD CHECK_LIMIT CHECK_FOLDER RTH_BUILD="$PWD/$CHECK_BUILD"
 
-# The interpreter of the specs.  Under a sanitizer it is the stock one with
-# the sanitizer loaded first, by the dynamic linker rather than by LD_PRELOAD:
-# the programs that a spec starts must not inherit it.
 export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1"
-export LSAN_OPTIONS="suppressions=$PWD/spec/lsan.supp:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
 export TSAN_OPTIONS="suppressions=$PWD/spec/tsan.supp:second_deadlock_stack=1"
+# Under a sanitizer the interpreter of the specs is the stock one with the
+# sanitizer loaded first.
 sanitizer=${CHECK_BUILD##*/}
 case $sanitizer in
 asan | tsan)
-  library=$($CC -print-file-name=lib$sanitizer.so)
-  linker=$(ldd "$(command -v "$LUA")" |
-    sed -n 's/^[[:space:]]*\(\/[^ ]*ld[^ ]*\) .*/\1/p')
-  run="$linker --preload $library $LUA"
+  preload="$($CC -print-file-name=lib$sanitizer.so) $RTH_BUILD/unpreload.so"
+  $CC -shared -fPIC -o "$RTH_BUILD/unpreload.so" spec/support/unpreload.c
+  run="env LD_PRELOAD='$preload' $LUA"
   # Old thread sanitizers cannot live with much address randomisation.
   [ $sanitizer = asan ] || run="setarch -R $run"
   printf '#!/bin/sh\nexec %s "$@"\n' "$run" >"$RTH_BUILD/lua"

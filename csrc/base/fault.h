@@ -5,7 +5,12 @@
 #ifndef RTH_FAULT_H
 #define RTH_FAULT_H
 
-enum rth__fault { RTH_FAULT_THREAD, RTH_FAULT_WAKE_FD, RTH_FAULT_COUNT };
+enum rth__fault {
+  RTH_FAULT_THREAD,
+  RTH_FAULT_WAKE_FD,
+  RTH_FAULT_LOOP,
+  RTH_FAULT_COUNT
+};
 
 /* Lets the next `skip` calls pass at this place, then fails `n` of them
 ** (-1: all).  Thread: any, before the calls.  Test builds and release builds

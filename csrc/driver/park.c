@@ -35,6 +35,7 @@
 void rth__parker_init(rth__parker_t *p) {
   rth__init(&p->word, RTH_PARK_EMPTY);
   p->fd_read = p->fd_write = -1;
+  p->io[0] = p->io[1] = -1;
 }
 
 int rth__parker_open(rth__parker_t *p) {
@@ -90,22 +91,24 @@ static void fd_clear(rth__parker_t *p) {
 
 /* poll, or where signals are held: they come while it sleeps, and only then,
 ** so none comes between the caller's look at what they did and the sleep. */
-static int sleep_on(struct pollfd *fd, int timeout,
+static int sleep_on(struct pollfd *fds, nfds_t n, int timeout,
                     const rth__signals_t *held) {
 #if !defined(__APPLE__) /* has no ppoll: held signals come a little late */
   struct timespec t = {timeout / 1000, timeout % 1000 * 1000000L};
   if (held != NULL)
-    return ppoll(fd, 1, timeout < 0 ? NULL : &t, &held->before);
+    return ppoll(fds, n, timeout < 0 ? NULL : &t, &held->before);
 #else
   if (held != NULL && (timeout < 0 || timeout > 50)) timeout = 50;
 #endif
-  return poll(fd, 1, timeout);
+  return poll(fds, n, timeout);
 }
 
 /* Sleeps; clears the descriptor where it was written. */
 static void fd_sleep(rth__parker_t *p, uint64_t deadline,
                      const rth__signals_t *held) {
-  struct pollfd fd = {p->fd_read, POLLIN, 0};
+  struct pollfd fds[3] = {
+      {p->fd_read, POLLIN, 0}, {p->io[0], POLLIN, 0}, {p->io[1], POLLIN, 0}};
+  nfds_t n = 3;
   int timeout = -1;
   if (deadline != RTH_FOREVER) {
     uint64_t now = rth_now();
@@ -114,7 +117,9 @@ static void fd_sleep(rth__parker_t *p, uint64_t deadline,
                                         RTH_MILLISECOND;
     timeout = ms > 0x7fffffff ? 0x7fffffff : (int)ms;
   }
-  if (sleep_on(&fd, timeout, held) > 0) fd_clear(p);
+  /* A descriptor of -1 would be passed over, too. */
+  if (p->io[0] < 0 && p->io[1] < 0) n = 1;
+  if (sleep_on(fds, n, timeout, held) > 0 && fds[0].revents != 0) fd_clear(p);
 }
 #else
 void fd_wake(rth__parker_t *p);

@@ -10,6 +10,7 @@ enum { RTH_PARK_EMPTY, RTH_PARK_PARKED, RTH_PARK_NOTIFIED };
 typedef struct rth__parker {
   RTH_ATOMIC(uint32_t) word; /* [P1] */
   int fd_read, fd_write;     /* -1: not open; r/o while anyone may unpark */
+  int io[2]; /* sleeper only: descriptors whose readiness ends a sleep; -1 */
 } rth__parker_t;
 
 void rth__parker_init(rth__parker_t *p); /* opens nothing, cannot fail */

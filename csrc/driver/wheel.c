@@ -64,8 +64,6 @@ void rth__wheel_remove(rth__wheel_t *w, rth_sleep_t *s) {
   *s->pprev = s->next;
   if (s->next != NULL) s->next->pprev = s->pprev;
   if (l->slots[s->slot] == NULL) l->occupied &= ~(UINT64_C(1) << s->slot);
-  s->next = NULL;
-  s->pprev = NULL;
   w->count--;
 }
 
@@ -121,7 +119,6 @@ rth_sleep_t *rth__wheel_advance(rth__wheel_t *w, uint64_t now) {
         continue;
       }
       s->next = NULL;
-      s->pprev = NULL;
       *end = s;
       end = &s->next;
       w->count--;

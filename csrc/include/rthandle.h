@@ -263,6 +263,10 @@ unsigned rth_handle_num_workers(const rth_handle_t *h); /* 1: current_thread */
 int rth_handle_is_shutdown(const rth_handle_t *h);
 void *rth_handle_arg(const rth_handle_t *h);      /* rth_options.arg */
 
+/* Each thread that is in a block_on of the runtime looks again: it calls its
+** before_wait.  Thread: any. */
+void rth_handle_wake(rth_handle_t *h);
+
 /* The runtime's clock: monotonic, or the test clock of a paused
 ** current_thread runtime.  Thread: any. */
 uint64_t rth_handle_now(const rth_handle_t *h);

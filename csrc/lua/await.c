@@ -13,10 +13,14 @@
 
 const char rthL_suspend_mark = 0;
 
+/* Where a script resumes the coroutine of a waiting task, it waits on. */
 static int resumed(lua_State *L, int status, lua_KContext ctx) {
   rthL_Op *op = (rthL_Op *)ctx;
+  rthL_State *S = rthL_here(L);
   (void)status;
-  return op->type->finish(L, rthL_here(L), op);
+  if (S->ready != op) return lua_yieldk(L, 0, ctx, resumed);
+  S->ready = NULL;
+  return op->type->finish(L, S, op);
 }
 
 static int suspend(lua_State *L, rthL_Fiber *f, rthL_Op *op, lua_KFunction k) {
@@ -84,26 +88,7 @@ int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
   return luaL_error(L, "interrupted!");
 }
 
-/* A JoinHandle or a sender that was dropped is only noticed by a collection:
-** one before a wait, if since the last a task failed and nobody saw it, or
-** there are new senders; at most a tenth of the time, so a storm of them does
-** not become one of collections. */
-static uint64_t before_wait(void *arg) {
-  rthL_State *S = arg;
-  uint64_t n = rthL_unseen_failures(), t0, t1;
-  if (n <= S->failures) {
-    if (n == 0) S->failures = 0;
-    if (!S->senders) return RTH_FOREVER;
-  }
-  t0 = rth_now();
-  if (t0 < S->look_after) return S->look_after;
-  if (n > S->failures) S->failures = n;
-  S->senders = 0;
-  lua_gc(S->from, LUA_GCCOLLECT);
-  t1 = rth_now();
-  S->look_after = t1 + 9 * (t1 - t0);
-  return RTH_FOREVER;
-}
+static uint64_t before_wait(void *arg) { return rthL_look_for_dropped(arg); }
 
 /* Answers, with everything as before, what the core answered. */
 static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
@@ -195,9 +180,10 @@ static int no_values(lua_State *L, rthL_State *S, rthL_Op *op) {
 }
 
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
-  (void)L;
+  rthL_State *S = rthL_here(L);
   (void)status;
-  (void)ctx;
+  if (S->ready != (void *)ctx) return lua_yieldk(L, 0, ctx, yielded);
+  S->ready = NULL;
   return 0;
 }
 

@@ -287,8 +287,8 @@ static void closure(Flow *w, uint32_t i) {
     Val x = nothing;
     if (!up[0]) {
       if (up[1] < p->nup) x = w->ups[up[1]];
-    } else if (!rthL_bit(p->writes_reg, up[1])) {
-      x = w->reg[up[1]];
+    } else {
+      x = w->reg[up[1]]; /* never known if a nested function assigns it */
       if (x.kind != TABLE) x = nothing; /* constants are of this function */
     }
     w->from[w->nfrom++] = x;

@@ -5,7 +5,7 @@
 */
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "lua/state.h"
@@ -26,24 +26,36 @@ int rthL_closethread(lua_State *co, lua_State *from) {
   return reset.called(co, from);
 }
 
-void rthL_report(const char *format, ...) {
-  char text[4096];
-  const char *p = text;
-  size_t left;
-  va_list args;
-  int n;
-  va_start(args, format);
-  n = vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  if (n < 0) return;
-  left = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-  text[left - (left > 0)] = '\n';
-  while (left > 0) { /* one write, unless the system takes less */
+/* One write, unless the system takes less. */
+static void write_all(const char *p, size_t left) {
+  while (left > 0) {
     ssize_t done = write(STDERR_FILENO, p, left);
     if (done <= 0) return;
     p += done;
     left -= (size_t)done;
   }
+}
+
+void rthL_report(const char *format, ...) {
+  char small[2048], *text = small;
+  va_list args;
+  int n;
+  va_start(args, format);
+  n = vsnprintf(small, sizeof small, format, args);
+  va_end(args);
+  if (n < 0) return;
+  if ((size_t)n >= sizeof small && (text = malloc((size_t)n + 1)) != NULL) {
+    va_start(args, format);
+    n = vsnprintf(text, (size_t)n + 1, format, args);
+    va_end(args);
+  }
+  if (text == NULL) { /* no memory: what there is place for */
+    text = small;
+    n = sizeof small - 1;
+    small[n - 1] = '\n';
+  }
+  write_all(text, (size_t)n);
+  if (text != small) free(text);
 }
 
 int rthL_raise(lua_State *L, int code) {

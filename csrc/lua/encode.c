@@ -86,34 +86,34 @@ static int put_named(rthL_Mover *m, int idx, const void *ptr,
   return err;
 }
 
-/* ---- values that are bytes ---------------------------------------------- */
+/* ---- values that are bytes ------------------------------------------- */
 
-static void put_tagged(rthL_Mover *m, int tag, const void *v, size_t n) {
-  unsigned char *p = rthL_buf_room(&m->main, n + 1);
+static void put_tagged(rthL_Buf *b, int tag, const void *v, size_t n) {
+  unsigned char *p = rthL_buf_room(b, n + 1);
   if (p == NULL) return;
   *p = (unsigned char)tag;
   memcpy(p + 1, v, n);
 }
 
-static void put_number(rthL_Mover *m, int idx) {
-  if (lua_isinteger(m->L, idx)) {
-    lua_Integer i = lua_tointegerx(m->L, idx, NULL);
+static void put_number(lua_State *L, rthL_Buf *b, int idx) {
+  if (lua_isinteger(L, idx)) {
+    lua_Integer i = lua_tointegerx(L, idx, NULL);
     signed char small = (signed char)i;
     if (small == i)
-      put_tagged(m, RTHL_T_INT8, &small, 1);
+      put_tagged(b, RTHL_T_INT8, &small, 1);
     else
-      put_tagged(m, RTHL_T_INT, &i, sizeof i);
+      put_tagged(b, RTHL_T_INT, &i, sizeof i);
   } else {
-    lua_Number d = lua_tonumberx(m->L, idx, NULL);
-    put_tagged(m, RTHL_T_FLOAT, &d, sizeof d);
+    lua_Number d = lua_tonumberx(L, idx, NULL);
+    put_tagged(b, RTHL_T_FLOAT, &d, sizeof d);
   }
 }
 
-static void put_string(rthL_Mover *m, int idx) {
+static void put_string(lua_State *L, rthL_Buf *b, int idx) {
   size_t n;
-  const char *s = lua_tolstring(m->L, idx, &n);
+  const char *s = lua_tolstring(L, idx, &n);
   size_t head = n < 256 ? 2 : 1 + sizeof n;
-  unsigned char *p = rthL_buf_room(&m->main, head + n);
+  unsigned char *p = rthL_buf_room(b, head + n);
   if (p == NULL) return;
   p[0] = n < 256 ? RTHL_T_STR8 : RTHL_T_STR;
   if (n < 256)
@@ -121,6 +121,34 @@ static void put_string(rthL_Mover *m, int idx) {
   else
     memcpy(p + 1, &n, sizeof n);
   memcpy(p + head, s, n);
+}
+
+size_t rthL_plain_size(lua_State *L, int idx) {
+  switch (lua_type(L, idx)) {
+    case LUA_TNIL: case LUA_TBOOLEAN: return 1;
+    case LUA_TNUMBER: return 1 + sizeof(lua_Integer);
+    case LUA_TLIGHTUSERDATA: return 1 + sizeof(void *);
+    case LUA_TSTRING: return 1 + sizeof(size_t) + lua_rawlen(L, idx);
+    default: return 0;
+  }
+}
+
+int rthL_put_plain(lua_State *L, rthL_Buf *b, int idx) {
+  void *p;
+  switch (lua_type(L, idx)) {
+    case LUA_TNIL: rthL_buf_u8(b, RTHL_T_NIL); break;
+    case LUA_TBOOLEAN:
+      rthL_buf_u8(b, lua_toboolean(L, idx) ? RTHL_T_TRUE : RTHL_T_FALSE);
+      break;
+    case LUA_TNUMBER: put_number(L, b, idx); break;
+    case LUA_TSTRING: put_string(L, b, idx); break;
+    case LUA_TLIGHTUSERDATA:
+      p = lua_touserdata(L, idx);
+      put_tagged(b, RTHL_T_LIGHT, &p, sizeof p);
+      break;
+    default: return 0;
+  }
+  return 1;
 }
 
 /* ---- functions ---------------------------------------------------------- */
@@ -180,7 +208,7 @@ static int put_lua_function(rthL_Mover *m, int idx, const void *ptr,
   if (err != RTHL_DONE) return err;
   if (yes) {
     e->single = ptr;
-    put_tagged(m, RTHL_T_CODE, &e->slot, sizeof e->slot);
+    put_tagged(&m->main, RTHL_T_CODE, &e->slot, sizeof e->slot);
     return RTHL_DONE;
   }
   err = put_new_object(m, idx, ptr, RTHL_O_FUNCTION, holder);
@@ -200,7 +228,7 @@ static int put_function(rthL_Mover *m, int idx, int32_t holder) {
   c = lua_tocfunction(m->L, idx);
   if (c != NULL && (m->flags & RTHL_HOOK) &&
       lua_getupvalue(m->L, idx, 1) == NULL) {
-    put_tagged(m, RTHL_T_CFUNCTION, &c, sizeof c);
+    put_tagged(&m->main, RTHL_T_CFUNCTION, &c, sizeof c);
     return RTHL_DONE;
   }
   name = rthL_name_of(m, ptr);
@@ -253,19 +281,8 @@ static int put_userdata(rthL_Mover *m, int idx, int32_t holder) {
 }
 
 static int put_value(rthL_Mover *m, int idx, int32_t holder) {
+  if (rthL_put_plain(m->L, &m->main, idx)) return RTHL_DONE;
   switch (lua_type(m->L, idx)) {
-    case LUA_TNIL: rthL_buf_u8(&m->main, RTHL_T_NIL); break;
-    case LUA_TBOOLEAN:
-      rthL_buf_u8(&m->main, lua_toboolean(m->L, idx) ? RTHL_T_TRUE
-                                                     : RTHL_T_FALSE);
-      break;
-    case LUA_TNUMBER: put_number(m, idx); break;
-    case LUA_TSTRING: put_string(m, idx); break;
-    case LUA_TLIGHTUSERDATA: {
-      void *p = lua_touserdata(m->L, idx);
-      put_tagged(m, RTHL_T_LIGHT, &p, sizeof p);
-      break;
-    }
     case LUA_TTABLE: return put_table(m, idx, holder);
     case LUA_TFUNCTION: return put_function(m, idx, holder);
     case LUA_TUSERDATA: return put_userdata(m, idx, holder);
@@ -273,7 +290,6 @@ static int put_value(rthL_Mover *m, int idx, int32_t holder) {
       lua_pushvalue(m->L, idx);
       return rthL_refuse_value(m, holder);
   }
-  return RTHL_DONE;
 }
 
 /* ---- what is in the objects --------------------------------------------- */
@@ -336,7 +352,7 @@ static int put_layer(rthL_Mover *m, int32_t holder) {
   lua_pushnil(L);
   while (err == RTHL_DONE && lua_next(L, layer) != 0) {
     n++;
-    put_string(m, layer + 1);
+    put_string(L, &m->main, layer + 1);
     err = put_value(m, layer + 2, holder);
     lua_settop(L, layer + 1);
   }

@@ -38,8 +38,13 @@ rthL_Failure *rthL_failure_of(lua_State *L, rthL_State *S, rthL_Fiber *f,
 ** All: Thread: any. */
 void rthL_failure_made(void);
 void rthL_failure_seen(void);
-/* How many were made, if not all were seen; else 0. */
-uint64_t rthL_unseen_failures(void);
+/* A JoinHandle that was dropped is only noticed by a collection: makes one if
+** a task failed since the last, and nobody saw it.  Answers when (rth_now) to
+** look again at the latest, or RTH_FOREVER.  Thread: the state's. */
+uint64_t rthL_look_for_failures(rthL_State *S);
+/* The same before a wait, which a sender that was dropped may be to end: if
+** there are new ones, too. */
+uint64_t rthL_look_for_dropped(rthL_State *S);
 
 /* Nobody will see f: reports it, unless quiet.  Borrows f. */
 void rthL_failure_unseen(const rthL_Failure *f, int quiet);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lua/enter.h"
+#include "lua/failure.h"
 #include "lua/join.h"
 
 enum { POOL_MAX = 1024 };
@@ -106,6 +107,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
     const rthL_OpType *type = f->op->type;
     if (type->poll != NULL && type->poll(S, f->op, cx) == RTH_PENDING)
       return RTHL_WAITS;
+    S->ready = f->op;
     f->op = NULL;
   } else if (!f->started) {
     f->started = 1;
@@ -121,6 +123,8 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->running = running;
   S->from = from;
   if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
+  /* Whoever waits on a thread of the script looks before it waits. */
+  if (S->own && cur == NULL) (void)rthL_look_for_failures(S);
   if (status == LUA_YIELD)
     return f->op != NULL ? RTHL_WAITS : stray_yield(S, co, *n);
   *n = lua_gettop(co) - f->base;

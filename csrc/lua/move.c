@@ -222,6 +222,30 @@ static rthL_Message *finish(rthL_Mover *m, int n) {
   return msg;
 }
 
+/* The short way for values without objects, as results mostly are: no state
+** of the mover, one copy.  NULL: it is none, or there is no memory. */
+static rthL_Message *encode_plain(lua_State *L, int first, int n) {
+  rthL_Buf b = {NULL, 0, 0, 0};
+  rthL_Message *msg;
+  int i;
+  for (i = 0; i < n; i++) {
+    size_t size = rthL_plain_size(L, first + i);
+    if (size == 0) return NULL;
+    b.cap += size;
+  }
+  msg = (rthL_Message *)rthL_realloc(NULL, sizeof *msg + b.cap);
+  if (msg == NULL) return NULL;
+  memset(msg, 0, sizeof *msg);
+  msg->head.drop = drop_message;
+  b.p = (unsigned char *)(msg + 1);
+  for (i = 0; i < n; i++) (void)rthL_put_plain(L, &b, first + i);
+  msg->main = b.p;
+  msg->nmain = msg->values_end = b.n;
+  msg->size = sizeof *msg + b.cap;
+  msg->nvalues = n;
+  return msg;
+}
+
 /* Raises what stopped an encoding. */
 static void raise_error(lua_State *L, const rthL_Mover *m, int err,
                         int where) {
@@ -243,8 +267,9 @@ static void raise_error(lua_State *L, const rthL_Mover *m, int err,
 static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
                             unsigned flags, rthL_Mover **mover, int *err) {
   int top = lua_gettop(L), fresh = 0;
-  rthL_Message *msg = NULL;
+  rthL_Message *msg = what != NULL ? encode_plain(L, first, n) : NULL;
   rthL_Mover *m;
+  if (msg != NULL) return msg;
   luaL_checkstack(L, 40, NULL);
   m = *mover = rthL_mover(L);
   prepare(L, m, top + 1);

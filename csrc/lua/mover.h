@@ -190,6 +190,10 @@ int rthL_names_foreign(rthL_Mover *m, int name);
 /* ---- encode.c ----------------------------------------------------------- */
 
 int rthL_put_values(rthL_Mover *m, int n);
+/* A value that is bytes and no object: the most that it takes; 0: it is none.
+** Writes it; 0: it is none.  Neither allocates Lua memory. */
+size_t rthL_plain_size(lua_State *L, int idx);
+int rthL_put_plain(lua_State *L, rthL_Buf *b, int idx);
 /* Forgets what a try has written. */
 void rthL_encode_reset(rthL_Mover *m);
 /* Lets go of the objects of a finished encoding. */

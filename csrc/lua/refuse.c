@@ -219,9 +219,11 @@ static void add_userdata(rthL_Mover *m, int v, const char *name) {
     addf(m, "userdata (%s)", type);
   } else {
     addf(m, "%s", type + 9);
-    if (strcmp(type + 9, "Runtime") == 0)
-      addf(m, "; %s %s:handle() instead", name ? "capture" : "pass",
-           name ? name : "its");
+    if (strcmp(type + 9, "Runtime") != 0) return;
+    if (name != NULL)
+      addf(m, "; capture %s:handle() instead", name);
+    else
+      addf(m, "; pass its :handle() instead");
   }
 }
 

@@ -12,6 +12,7 @@
 #include "lua/fiber.h"
 #include "lua/handle.h"
 #include "lua/options.h"
+#include "lua/thread.h"
 
 typedef struct Runtime {
   rth_runtime_t *rt;   /* NULL: not started, or collected */
@@ -62,9 +63,10 @@ static int wait_for_end(rthL_State *S, Runtime *r, uint64_t timeout) {
   S->hook = lua_gethook(S->L);
   do {
     uint64_t now = left < slice ? left : slice;
+    int ended = rth_runtime_has_ended(r->rt); /* then the next call joins */
     rc = rth_runtime_shutdown(r->rt, now);
     if (left != RTH_FOREVER) left -= now;
-    if (rth_runtime_has_ended(r->rt)) left = 0;
+    if (ended) left = 0;
   } while (rc == RTH_OK && left > 0 && !rthL_interrupted(S));
   if (rc == RTH_OK && rthL_interrupted(S)) rc = RTH_EINTR;
   S->hook = hook;
@@ -122,13 +124,12 @@ static int runtime_gc(lua_State *L) {
   if (rt == NULL) return 0;
   r->rt = NULL;
   if (!r->closed) {
-    rth_metrics_t m;
-    rth_handle_metrics(rth_runtime_handle(rt), &m);
-    if (m.running_blocking > 0)
+    rthL_Shared *sh = rth_handle_arg(rth_runtime_handle(rt));
+    int n = (int)rth_counter_get(&sh->blocking);
+    if (n > 0)
       rthL_report("rthandle: runtime collected without close: %d blocking "
                   "function%s still running\n",
-                  (int)m.running_blocking,
-                  m.running_blocking == 1 ? " was" : "s were");
+                  n, n == 1 ? " was" : "s were");
   }
   rth_runtime_free(rt);
   return 0;
@@ -186,6 +187,7 @@ static int free_main(lua_State *L) {
   rthL_State *S = rthL_here(L);
   int n, status;
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (rth_is_driving()) return rthL_raise(L, RTH_ENESTED);
   lua_settop(L, 2);
   lua_insert(L, 1); /* options, f */
   n = rthL_runtime_new(L);

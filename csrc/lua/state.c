@@ -33,11 +33,18 @@ static void executor_free(rthL_State *S, rthL_Executor *e) {
   free(e);
 }
 
+/* os.exit(code, true) in a task closes the state whose executor runs that
+** task: it stays as it is until the process ends. */
+static rthL_Executor *volatile abandoned;
+
 static int state_gc(lua_State *L) {
   rthL_State *S = lua_touserdata(L, 1);
   S->closing = 1;
   S->from = L;
-  while (S->executors != NULL) executor_free(S, S->executors);
+  if (S->cur != NULL)
+    abandoned = S->executors;
+  else
+    while (S->executors != NULL) executor_free(S, S->executors);
   rthL_enter_clear(&S->enter);
   free(S->pool);
   S->pool = NULL;

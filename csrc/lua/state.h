@@ -69,6 +69,7 @@ typedef struct rthL_State {
   rth_cx_t *cx;        /* of the poll that runs; NULL outside */
   rthL_Fiber *cur;     /* the fiber that runs; NULL: plain code */
   lua_State *running;  /* the coroutine that may suspend; NULL: none may */
+  const void *ready;   /* the operation whose waiter is resumed now */
   int ccall;           /* running is NULL because of a C function's call */
   lua_State *from;     /* innermost thread known to run: for API calls */
   struct rthL_Task *fresh, **fresh_last; /* local tasks the core has not got */
@@ -90,7 +91,7 @@ typedef struct rthL_State {
   const void *mtp[RTHL_NTYPES]; /* and their addresses */
 
   lua_Hook hook;       /* of the main thread when a wait began */
-  uint64_t failures;   /* rthL_unseen_failures at the last look */
+  uint64_t failures;   /* made, at the last look for dropped handles */
   uint64_t look_after; /* rth_now before which there is no other */
   uint8_t senders;     /* new ones since the last look */
   uint8_t own;         /* a state of a runtime */

@@ -50,6 +50,7 @@ static rth_poll_t failed(Call *c, void **out) {
   if (f == NULL) f = rthL_failure_nomemory();
   else f->quiet = (uint8_t)(sh != NULL && sh->quiet);
   rthL_failure_made();
+  rth_handle_wake(c->cx->handle); /* its JoinHandle may have been dropped */
   *out = f;
   return RTH_FAILED;
 }
@@ -248,14 +249,17 @@ static int run_blocking(lua_State *L) {
 
 static rth_poll_t blocking_poll(void *self, rth_cx_t *cx, void **out) {
   rthL_State *S = cx->data;
+  rthL_Shared *sh = rth_handle_arg(cx->handle);
   int rc;
   Call c;
   call_init(&c, self, S, cx);
   if (S == NULL) return failed(&c, out);
   S->from = S->L;
   S->task_id = cx->task_id;
+  (void)rth_counter_add(&sh->blocking, 1);
   rc = protect(&c, run_blocking);
   rthL_state_reset(S);
+  (void)rth_counter_add(&sh->blocking, -1); /* before anybody has the result */
   S->task_id = 0;
   if (rc != LUA_OK || c.failure != NULL) return failed(&c, out);
   *out = c.values;
@@ -267,9 +271,11 @@ static rth_poll_t blocking_poll(void *self, rth_cx_t *cx, void **out) {
 typedef int (*spawn_t)(rth_handle_t *, const rth_future_ops_t *, const void *,
                        size_t, rth_join_t **);
 
+/* A Lua function may compute for long, and so may the one that spawns it: it
+** is offered to the other workers at once. */
 static int spawn_async(rth_handle_t *h, const rth_future_ops_t *ops,
                        const void *self, size_t size, rth_join_t **out) {
-  return rth_spawn(h, ops, self, size, 0, out);
+  return rth_spawn(h, ops, self, size, RTH_SPAWN_SHARE, out);
 }
 
 static char *copy_name(lua_State *L, int name) {

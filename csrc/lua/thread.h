@@ -11,6 +11,7 @@ typedef struct rthL_Shared {
   rthL_Message *on_start, *on_stop; /* NULL: none */
   char *path, *cpath;               /* of the creator's package */
   int quiet;                        /* unhandled_panic = "ignore" */
+  rth_counter_t blocking;           /* functions of spawn_blocking that run */
   unsigned nworkers;
   rth_counter_t memory[];           /* of each worker's Lua state, bytes */
 } rthL_Shared;

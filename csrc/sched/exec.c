@@ -40,6 +40,7 @@ void rth__exec_init(rth__exec_t *e, rth_handle_t *core) {
 void rth__exec_destroy(rth__exec_t *e) {
   RTH_CHECK(e->ready.first == NULL && e->yielded.first == NULL);
   RTH_CHECK(e->live == NULL);
+  rth__exec_close_loop(e);
   rth__parker_close(&e->own);
 }
 
@@ -190,9 +191,27 @@ static void fire_timers(rth__exec_t *e) {
   fire(e, rth__wheel_advance(&e->wheel, rth__core_tick_now(e->core)));
 }
 
+int rth__local_loop(rth_local_t *l, rth__loop_t **out) {
+  int err = l->loop != NULL ? 0 : rth__loop_new(&l->loop);
+  *out = l->loop;
+  return err;
+}
+
+void rth__exec_close_loop(rth__exec_t *e) {
+  rth__loop_free(e->loop);
+  e->loop = NULL;
+}
+
+unsigned rth__exec_turn_io(rth__exec_t *e) {
+  if (e->loop == NULL) return 0;
+  if (RTH_UNLIKELY(rth__closing(e->core))) rth__loop_wake_all(e->loop);
+  return rth__loop_turn(e->loop);
+}
+
 void rth__exec_do_turn(rth__exec_t *e) {
   rth__task_t *t;
   fire_timers(e);
+  (void)rth__exec_turn_io(e);
   while ((t = rth__fifo_pop(&e->yielded)) != NULL) push_ready(e, t);
 }
 
@@ -204,11 +223,24 @@ uint64_t rth__exec_deadline(rth__exec_t *e) {
                             : rth__core_tick_time(e->core, tick);
 }
 
-void rth__exec_park(rth__exec_t *e, uint64_t deadline,
+/* What to sleep on for a loop.  libuv tells epoll of new watchers only in a
+** turn: where one is due, *events counts what it brought. */
+static int prepare_io(rth__exec_t *e, unsigned *events) {
+  if (e == NULL || e->loop == NULL) return -1;
+  if (e->loop->changed) *events += rth__exec_turn_io(e);
+  return rth__loop_fd(e->loop);
+}
+
+void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
                     const rth__signals_t *held) {
+  rth__parker_t *p = rth__load_rlx(&e->parker); /* own write */
+  unsigned events = 0;
+  p->io[0] = prepare_io(e, &events);
+  p->io[1] = prepare_io(also, &events);
+  if (events > 0) return;
   end_busy(e);
   rth__bump(&e->parks);
-  rth__parker_park(rth__load_rlx(&e->parker), deadline, held); /* own write */
+  rth__parker_park(p, deadline, held);
   rth__bump(&e->unparks);
   begin_busy(e);
 }

@@ -4,6 +4,7 @@
 #ifndef RTH_EXEC_H
 #define RTH_EXEC_H
 
+#include "driver/loop.h"
 #include "driver/park.h"
 #include "driver/wheel.h"
 #include "queue/inbox.h"
@@ -28,6 +29,7 @@ struct rth_local {
   uint32_t budget;      /* of the poll that runs */
   rth__wheel_t wheel;
   rth_sleep_t *firing;  /* due, and not woken yet */
+  rth__loop_t *loop;    /* NULL: nothing waited for I/O yet */
   rth_cx_t cx;          /* the constant part of every poll's */
   rth_handle_t *core;   /* r/o; a reference where `counted` */
   void *data;
@@ -68,13 +70,19 @@ void rth__exec_close(rth__exec_t *e);
 /* Polls one task on this executor.  Thread: owner. */
 void rth__exec_run(rth__exec_t *e, rth__task_t *t);
 
+/* I/O alone; answers how many events came. */
+unsigned rth__exec_turn_io(rth__exec_t *e);
+/* Takes everything off the loop and closes it: no task is left to wait.
+** Thread: owner. */
+void rth__exec_close_loop(rth__exec_t *e);
 /* Takes a timer out of the wheel or the list of due ones. */
 void rth__exec_forget(rth__exec_t *e, rth_sleep_t *s);
 /* When the driver must look again at the latest (rth_now): the next timer.
 ** RTH_FOREVER: never. */
 uint64_t rth__exec_deadline(rth__exec_t *e);
-/* Sleeps on the executor's parker until then: see rth__parker_park. */
-void rth__exec_park(rth__exec_t *e, uint64_t deadline,
+/* Sleeps on the executor's parker until then, or until there is I/O for it or
+** for `also` (or NULL), which this thread drives, too: see rth__parker_park. */
+void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
                     const rth__signals_t *held);
 
 /* References of an executor that rth_local_new made. */
@@ -114,11 +122,12 @@ static inline rth__task_t *rth__exec_next(rth__exec_t *e) {
   return t;
 }
 
-/* The driver's turn without waiting: timers, then yielded tasks.
+/* The driver's turn without waiting: timers, I/O, then yielded tasks.
 ** Thread: owner. */
 void rth__exec_do_turn(rth__exec_t *e);
 static inline void rth__exec_turn(rth__exec_t *e) {
-  if (e->yielded.first != NULL || !rth__wheel_is_empty(&e->wheel))
+  if (e->yielded.first != NULL || e->loop != NULL ||
+      !rth__wheel_is_empty(&e->wheel))
     rth__exec_do_turn(e);
 }
 

@@ -68,6 +68,7 @@ void rth_local_free(rth_local_t *l) {
   RTH_CHECK(l->running == 0);
   rth__exec_close(l);
   end_tasks(l);
+  rth__exec_close_loop(l);
   rth__mutex_lock(&h->lock);
   h->spawned += rth__load_rlx(&l->spawned);
   *l->peer_pprev = l->peer_next;
@@ -151,6 +152,7 @@ static void end_main(rth_handle_t *core) {
     run_all(core->main);
   } while (core->main->live != NULL || !rth__core_empty(core));
   core->main_stopped = 1;
+  rth__exec_close_loop(core->main);
   if (core->main_started && o->thread_stop != NULL)
     o->thread_stop(o->arg, &info, core->main->data);
 }
@@ -266,14 +268,16 @@ static uint64_t wait_deadline(rth__drive_t *d, uint64_t again) {
 /* Where main is driven, both executors sleep on its parker. */
 static void park(rth__drive_t *d, uint64_t again) {
   rth__exec_t *e = d->main != NULL ? d->main : d->e;
+  rth__exec_t *also = d->main != NULL ? d->e : NULL;
   rth__signals_t held;
   if (d->opts == NULL || d->opts->interrupted == NULL) {
-    rth__exec_park(e, wait_deadline(d, again), NULL);
+    rth__exec_park(e, also, wait_deadline(d, again), NULL);
     return;
   }
   rth__signals_hold(&held);
   look_interrupted(d);
-  if (d->error == 0) rth__exec_park(e, wait_deadline(d, again), &held);
+  if (d->error == 0)
+    rth__exec_park(e, also, wait_deadline(d, again), &held);
   rth__signals_release(&held);
 }
 

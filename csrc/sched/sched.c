@@ -149,15 +149,19 @@ int rth_local_spawn(rth_local_t *l, const rth_future_ops_t *ops,
 
 /* ---- closing ------------------------------------------------------------ */
 
-void rth__core_unpark(rth_handle_t *h) {
+void rth_handle_wake(rth_handle_t *h) {
   rth__exec_t *e;
+  rth__mutex_lock(&h->lock);
+  for (e = h->locals; e != NULL; e = e->peer_next) rth__exec_unpark(e);
+  rth__mutex_unlock(&h->lock);
+}
+
+void rth__core_unpark(rth_handle_t *h) {
   unsigned i;
   if (h->main != NULL) rth__exec_unpark(h->main);
   for (i = 0; h->workers != NULL && i < h->num_workers; i++)
     rth__exec_unpark(&h->workers[i].exec);
-  rth__mutex_lock(&h->lock);
-  for (e = h->locals; e != NULL; e = e->peer_next) rth__exec_unpark(e);
-  rth__mutex_unlock(&h->lock);
+  rth_handle_wake(h);
 }
 
 void rth__core_close(rth_handle_t *h) {

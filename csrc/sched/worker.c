@@ -211,7 +211,7 @@ static void sleep_worker(rth__worker_t *w) {
   if (work_to_take(w->core)) rth__workers_notify(w->core);
   w->searching = 0;
   for (;;) {
-    rth__exec_park(e, rth__exec_deadline(e), NULL);
+    rth__exec_park(e, NULL, rth__exec_deadline(e), NULL);
     rth__exec_drain(e);
     rth__exec_turn(e);
     if (has_own_work(w)) {
@@ -253,6 +253,7 @@ static void work(rth__worker_t *w) {
       turn(w);
       continue;
     }
+    if (rth__exec_turn_io(&w->exec) > 0) continue; /* its own before others' */
     t = search(w);
     if (t != NULL)
       run(w, t);
@@ -282,6 +283,7 @@ static void goodbye(rth__worker_t *w, rth_thread_info_t *info) {
   rth_options_t *o = &core->options;
   if (o->thread_stop != NULL) o->thread_stop(o->arg, info, w->exec.data);
   rth__context.data = NULL;
+  rth__exec_close_loop(&w->exec);
   rth__exec_release(&w->exec);
   rth__mutex_lock(&core->lock);
   core->workers_alive--;

@@ -67,13 +67,14 @@ TEST(an_entered_handle_outlives_its_runtime) {
 TEST(the_first_default_stays) {
   rth_runtime_t *a = new_runtime(CURRENT), *b = new_runtime(CURRENT);
   rth_handle_t *h;
-  ALLOW_LIVE(); /* nobody ends it */
+  ALLOW_LIVE(); /* the process keeps it */
   ASSERT_PTR_EQ(rth_default_handle(), NULL);
   ASSERT_OK(rth_default_set(rth_runtime_handle(a)));
   ASSERT_EQ(rth_default_set(rth_runtime_handle(b)), RTH_EINVAL);
   h = rth_default_handle();
   ASSERT_PTR_EQ(h, rth_runtime_handle(a));
   rth_handle_free(h);
+  close_runtime(a);
   close_runtime(b);
 }
 

@@ -23,6 +23,15 @@ TEST(tasks_come_out_in_the_order_they_went_in) {
   rth__inject_destroy(&inject);
 }
 
+TEST(whatever_the_memory_held_a_new_queue_is_empty_and_open) {
+  memset(&inject, 0xff, sizeof inject);
+  rth__inject_init(&inject);
+  ASSERT_EQ(rth__inject_len(&inject), 0);
+  fill(0, 2);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
+}
+
 TEST(an_emptied_queue_fills_again) {
   rth__inject_init(&inject);
   fill(0, 1);
@@ -65,6 +74,17 @@ TEST(a_list_goes_in_behind_what_is_there) {
   fill(5, 6);
   ASSERT_EQ(rth__inject_len(&inject), 6);
   for (i = 0; i < 6; i++) ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[i]);
+}
+
+TEST(a_list_goes_into_an_empty_queue) {
+  rth__tasklist_t l = {NULL, NULL, 0};
+  rth__inject_init(&inject);
+  rth__tasklist_add(&l, &tasks[0]);
+  rth__tasklist_add(&l, &tasks[1]);
+  rth__inject_push_list(&inject, &l);
+  ASSERT_EQ(rth__inject_len(&inject), 2);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
+  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
 }
 
 TEST(an_empty_list_changes_nothing) {
@@ -124,6 +144,19 @@ TEST(tasks_of_each_thread_come_out_in_its_order) {
   ASSERT_EQ(rth__inject_len(&inject), 0);
 }
 
+/* The same tasks as lists of five. */
+static void *producer_of_lists(void *arg) {
+  unsigned from = (unsigned)(uintptr_t)arg * EACH, i;
+  rth__tasklist_t l = {NULL, NULL, 0};
+  for (i = from; i < from + EACH; i++) {
+    rth__tasklist_add(&l, &tasks[i]);
+    if (l.n < 5) continue;
+    rth__inject_push_list(&inject, &l);
+    l = (rth__tasklist_t){NULL, NULL, 0};
+  }
+  return NULL;
+}
+
 static RTH_ATOMIC(unsigned) consumed;
 
 static void *consumer(void *arg) {
@@ -142,7 +175,8 @@ TEST(between_many_threads_each_task_comes_out_once) {
   unsigned i;
   rth__inject_init(&inject);
   for (i = 0; i < PRODUCERS; i++)
-    pthread_create(&threads[i], NULL, producer, (void *)(uintptr_t)i);
+    pthread_create(&threads[i], NULL, i % 2 ? producer : producer_of_lists,
+                   (void *)(uintptr_t)i);
   for (; i < PRODUCERS + 2; i++)
     pthread_create(&threads[i], NULL, consumer, NULL);
   for (i = 0; i < PRODUCERS + 2; i++) pthread_join(threads[i], NULL);

@@ -101,6 +101,21 @@ TEST(facts_of_a_function_come_once_each_with_the_first_line) {
   free(d.p);
 }
 
+TEST(the_line_of_a_fact_is_the_lowest_also_of_nested_functions) {
+  Dump d = dump_of("local n\n"
+                   "return function()\n"
+                   "local f = function() n = 1 end\n"
+                   "n = f\n"
+                   "end", 0);
+  rthL_Facts f;
+  memset(&f, 0, sizeof f);
+  ASSERT_EQ(rthL_bytecode_facts(d.p, d.n, &f), 0);
+  ASSERT_EQ(f.n, 1);
+  ASSERT_EQ(f.v[0].line, 3);
+  rthL_realloc(f.v, 0);
+  free(d.p);
+}
+
 TEST(a_stripped_dump_has_no_lines) {
   Dump d = dump_of("local n return function() n = 1 end", 1);
   rthL_Facts f;

@@ -116,6 +116,33 @@ test "tables are copied deep" (function()
   eq(same(t, u), true)
 end)
 
+test "keys 1, 2, 3 that stand behind others arrive" (function()
+  for n = 1, 40 do
+    local t = { x = 0, y = 0, z = 0, [0] = 0, [-1] = 0 }
+    for i = n, 1, -1 do t[i] = i * 1000 end
+    eq(same(t, (send(t))), true)
+  end
+end)
+
+test "any number of tables arrives" (function()
+  for n = 1, 150 do
+    local t = {}
+    for i = 1, n do t[i] = { i } end
+    eq(same(t, (send(t))), true)
+  end
+end)
+
+test "what was sent is not kept" (function()
+  local seen = setmetatable({}, { __mode = "k" })
+  local t = { {}, function() return seen end }
+  seen[t], seen[t[1]], seen[t[2]] = true, true, true
+  send(t)
+  pcall(send, t, coroutine.create(print))
+  t = nil
+  collectgarbage()
+  eq(next(seen), nil)
+end)
+
 test "a table with holes keeps them" (function()
   local t = { 1, nil, 3, nil, nil, 6 }
   t[100] = 7
@@ -434,6 +461,9 @@ test "of several names the shortest is taken, then the first in the alphabet" (f
     package.loaded.a_names = { a = {"a.a"}, z = {} }]]
   eq(send and move(function(t) return t[1] end, m.y), "a.a")
   refused("no 'b_names.x' in this thread", send, m.x)
+  local x = {}
+  for i = 20, 10, -1 do package.loaded["same" .. i] = { x = x } end
+  refused("module 'same10' not found", send, x)
 end)
 
 test "a module's table stored elsewhere keeps its name; the script's tables have none" (function()
@@ -576,6 +606,27 @@ test "tables of the function's own, and arguments, may be stored into" (function
     function() local t = {} t[1] = results end,
     function(a) local t = results if a then t = {} end t[1] = 2 end,
     function(a) local t = results t = a t[1] = 2 end,
+    function(a) local t = {} if not a then t = results end t[1] = 2 end,
+    function(a)
+      local t = a
+      for _ = 1, 2 do
+        t.x = 1
+        t = setmetatable({}, { __index = results })
+      end
+    end,
+    function(a)
+      local t = results
+      local function other() t = a end
+      other()
+      t[1] = 1
+    end,
+    function(a)
+      local t = results
+      local function other() t = a end
+      local function store() t[1] = 1 end
+      other()
+      store()
+    end,
     function() local t = { results } for i = 1, 3 do t[i] = i end end,
     function() local t = results t = tostring(t) return t end,
     function() local n = #results n = n + 1 return n end,
@@ -805,7 +856,7 @@ test "5: a runtime says what to capture instead" (function()
   local r = thing "runtime"
   refused(": cannot move upvalue 'r': Runtime; capture r:handle() instead",
     move, function() return r end)
-  refused("cannot move argument #1: Runtime; pass its:handle() instead", move,
+  refused("cannot move argument #1: Runtime; pass its :handle() instead", move,
     function() end, r)
 end)
 

@@ -11,6 +11,7 @@ static rth__ring_t ring, other;
 static rth__inject_t inject;
 
 static void setup(void) {
+  memset(&ring, 0xff, sizeof ring);
   rth__ring_init(&ring);
   rth__ring_init(&other);
   rth__inject_init(&inject);
@@ -163,7 +164,19 @@ TEST(beside_a_thief_the_owner_pops_what_was_not_claimed) {
   fill(0, 10);
   begin_steal(5);
   ASSERT_PTR_EQ(rth__ring_pop(&ring), &tasks[5]);
+  ASSERT_PTR_EQ(rth__ring_pop(&ring), &tasks[6]);
+  ASSERT_EQ(rth__ring_len(&ring), 3);
   ASSERT_EQ(rth__ring_room(&ring), 246);
+}
+
+TEST(each_pop_makes_room_for_one) {
+  uint32_t n;
+  setup();
+  fill(0, 10);
+  ASSERT_PTR_EQ(rth__ring_pop(&ring), &tasks[0]);
+  ASSERT_EQ(rth__ring_room(&ring), 247);
+  ASSERT_EQ(rth__ring_len(&ring), 9);
+  ASSERT_PTR_EQ(rth__ring_steal_into(&ring, &other, &n), &tasks[5]);
 }
 
 TEST(a_second_thief_goes_away) {

@@ -1,5 +1,5 @@
 /* task_test - tasks among each other: order, waking, stealing, pinning,
-** joining, aborting from elsewhere, contexts, metrics. */
+** joining, aborting from elsewhere, contexts. */
 #include "futures.h"
 
 /* ---- polls and wakes ---------------------------------------------------- */
@@ -428,43 +428,5 @@ TEST_FLAVORS(a_local_task_aborted_from_a_thread_is_cancelled_by_its_owner) {
   rth_join_free(joining.join);
   gate_forget(&gate);
   rth_local_free(l);
-  close_runtime(rt);
-}
-
-/* ---- metrics ------------------------------------------------------------ */
-
-TEST_FLAVORS(tasks_are_counted) {
-  rth_runtime_t *rt = new_runtime(workers);
-  rth_handle_t *h = rth_runtime_handle(rt);
-  gate_t gate = GATE_INIT;
-  fate_t fate = {0};
-  rth_join_t *a = spawn(h, (job_t){.gate = &gate, .fate = &fate});
-  rth_metrics_t m;
-  (void)join_in(rt, spawn(h, (job_t){0}));
-  drive_until(rt, is_polled, &fate);
-  rth_handle_metrics(h, &m);
-  ASSERT_EQ(m.num_workers, workers == CURRENT ? 1 : workers);
-  ASSERT_EQ(m.num_alive_tasks, 1);
-  ASSERT_EQ(m.spawned_tasks_count, 2);
-  gate_open(&gate);
-  (void)join_in(rt, a);
-  rth_handle_metrics(h, &m);
-  ASSERT_EQ(m.num_alive_tasks, 0);
-  close_runtime(rt);
-}
-
-TEST_FLAVORS(every_worker_has_metrics_and_no_other) {
-  rth_runtime_t *rt = new_runtime(workers);
-  rth_handle_t *h = rth_runtime_handle(rt);
-  unsigned i, n = rth_handle_num_workers(h);
-  rth_worker_metrics_t m;
-  uint64_t polls = 0;
-  (void)join_in(rt, spawn(h, (job_t){.yields = 9}));
-  for (i = 0; i < n; i++) {
-    ASSERT_OK(rth_handle_worker_metrics(h, i, &m));
-    polls += m.poll_count;
-  }
-  ASSERT_EQ(polls, 10);
-  ASSERT_EQ(rth_handle_worker_metrics(h, n, &m), RTH_EINVAL);
   close_runtime(rt);
 }

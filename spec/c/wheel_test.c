@@ -23,6 +23,24 @@ TEST(an_empty_wheel_has_nothing_to_wait_for) {
   ASSERT_PTR_EQ(rth__wheel_advance(&wheel, 500 * YEAR), NULL);
 }
 
+TEST(whatever_the_memory_held_a_new_wheel_is_empty) {
+  memset(&wheel, 0xff, sizeof wheel);
+  rth__wheel_init(&wheel, 5);
+  ASSERT_EQ(rth__wheel_count(&wheel), 0);
+  ASSERT_EQ(rth__wheel_next(&wheel), UINT64_MAX);
+}
+
+TEST(take_any_takes_every_timer_once) {
+  rth_sleep_t s[8], *taken;
+  unsigned i, n[8] = {0};
+  rth__wheel_init(&wheel, 0);
+  for (i = 0; i < 8; i++) insert(&s[i], 1 + (UINT64_C(1) << (6 * i)));
+  while ((taken = rth__wheel_take_any(&wheel)) != NULL) n[taken - s]++;
+  for (i = 0; i < 8; i++) ASSERT_EQ(n[i], 1);
+  ASSERT(rth__wheel_is_empty(&wheel));
+  ASSERT_EQ(rth__wheel_next(&wheel), UINT64_MAX);
+}
+
 TEST(a_tick_that_is_not_in_the_future_is_not_inserted) {
   rth_sleep_t s = {.tick = 5};
   rth__wheel_init(&wheel, 5);

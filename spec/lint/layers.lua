@@ -9,7 +9,6 @@ local rank = {}
 for i, folder in ipairs(order) do rank[folder] = i end
 
 -- The headers of csrc/include.
-local public = { ["rthandle.h"] = true, ["rthandle_sync.h"] = true }
 
 -- Foreign header -> Lua patterns of the files that may include it.
 local places = {
@@ -42,7 +41,9 @@ local function refusal(file, header)
     return "only allowed in " .. table.concat(places[header], " ")
   end
   local from, to = file:match "^(%w+)/", header:match "^(%w+)/"
-  if public[header] or header == "model_atomic.h" then return nil end
+  if header:find "^rthandle[%w_]*%.h$" or header == "model_atomic.h" then
+    return nil
+  end
   if from == "lua" then
     if to == "lua" then return nil end
     return rank[to] and "csrc/lua sees only rthandle.h and its kin" or nil
@@ -67,7 +68,8 @@ for _, path in ipairs(arg) do
     if header then
       -- "ring.h" beside ring.c is written queue/ring.h everywhere.
       if quote == '"' and not header:find "/" and not places[header]
-        and not public[header] and header ~= "model_atomic.h" then
+        and not header:find "^rthandle[%w_]*%.h$"
+        and header ~= "model_atomic.h" then
         complain(path, number, '"%s": name the folder too', header)
       end
       local why = refusal(file, header)

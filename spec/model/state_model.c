@@ -332,7 +332,7 @@ static const mc_model_t models[] = {
     MODEL("two runners", setup, 2, run, run, happen, join_it),
     MODEL("woken for nothing, too", setup_ref, 2, run, noise_and_event,
           join_it),
-    MODEL("two runners and noise", setup_ref, 2, run, run, noise_and_event,
+    MODEL("two runners and noise", setup_ref, 1, run, run, noise_and_event,
           join_it),
     MODEL("aborted and joined", setup_ref, 2, run, happen, abort_it, join_it),
     MODEL("aborted and left", setup_ref, 2, run, happen, abort_it,

@@ -152,7 +152,7 @@ static void *open_gates(void *arg) {
   for (g = 0; g < GATES; g++)
     for (w = 0; w < WALKERS; w++) {
       if (g % 3 != 0) /* sometimes early, sometimes as it registers */
-        while (rth__load_acq(&walk->at[w]) < g) rth__cpu_relax();
+        while (rth__load_acq(&walk->at[w]) < g) sched_yield();
       gate_open(&walk->gates[w][g]);
     }
   return NULL;
@@ -194,14 +194,14 @@ typedef struct race {
 
 static void *abort_now(void *arg) {
   race_t *r = arg;
-  while (!rth__load_acq(&r->go)) rth__cpu_relax();
+  while (!rth__load_acq(&r->go)) sched_yield();
   rth_abort(r->abort);
   rth_abort_free(r->abort);
   return NULL;
 }
 static void *open_now(void *arg) {
   race_t *r = arg;
-  while (!rth__load_acq(&r->go)) rth__cpu_relax();
+  while (!rth__load_acq(&r->go)) sched_yield();
   gate_open(&r->gate);
   return NULL;
 }

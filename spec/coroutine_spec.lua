@@ -1,0 +1,650 @@
+-- rt.coroutine: the coroutine library, whose coroutines may suspend the task
+-- that resumes them.
+local rt = require("rthandle")
+local stock = coroutine
+
+local PLAIN = "cannot suspend inside a plain coroutine:"
+  .. " create it with rthandle.coroutine"
+
+local function has(text, part)
+  if not tostring(text):find(part, 1, true) then
+    error(("no %q in %q"):format(part, tostring(text)), 2)
+  end
+end
+
+-- Runs f in a task of this Lua state.
+local function task(f, ...)
+  local r <close> = rt.Runtime.new { flavor = "current_thread" }
+  return r:block_on(f, ...)
+end
+
+-- What plain coroutines do, by both libraries, outside and inside a task.
+local places = {
+  ["of the stock library"] = function(f) f(stock) end,
+  ["of rt.coroutine"] = function(f) f(rt.coroutine) end,
+  ["of rt.coroutine in a task"] = function(f)
+    task(function() f(rt.coroutine) end)
+  end,
+  ["of the stock library in a task"] = function(f)
+    task(function() f(stock) end)
+  end,
+}
+
+for place, within in pairs(places) do
+  local function test(name, f) it(name, function() within(f) end) end
+
+  describe("coroutines " .. place, function()
+    test("pass values in and out", function(co)
+      local c = co.create(function(a, b)
+        assert.are.same({ 1, 2 }, { a, b })
+        local d = table.pack(co.yield(3, nil))
+        assert.are.same({ n = 2, nil, 4 }, d)
+        return 5, nil
+      end)
+      assert.are.same({ n = 3, true, 3 }, table.pack(co.resume(c, 1, 2)))
+      assert.are.same({ n = 3, true, 5 }, table.pack(co.resume(c, nil, 4)))
+      assert.are.equal("dead", co.status(c))
+    end)
+
+    test("know their status", function(co)
+      local c, seen
+      c = co.create(function()
+        seen = co.status(c)
+        local inner = co.create(function() return co.status(c) end)
+        local _, outer = co.resume(inner)
+        assert.are.equal("normal", outer)
+        co.yield()
+      end)
+      assert.are.equal("suspended", co.status(c))
+      co.resume(c)
+      assert.are.equal("running", seen)
+      assert.are.equal("suspended", co.status(c))
+      co.resume(c)
+      assert.are.equal("dead", co.status(c))
+    end)
+
+    test("that are dead or run cannot be resumed", function(co)
+      local c = co.create(function() end)
+      co.resume(c)
+      assert.are.same({ false, "cannot resume dead coroutine" },
+        { co.resume(c) })
+      co.resume(co.create(function()
+        assert.are.same({ false, "cannot resume non-suspended coroutine" },
+          { co.resume(co.running()) })
+      end))
+    end)
+
+    test("hand over their errors", function(co)
+      local object = {}
+      local c = co.create(function() error(object) end)
+      assert.are.same({ false, object }, { co.resume(c) })
+      assert.are.equal("dead", co.status(c))
+      local _, text = co.resume(co.create(function() error("boom", 0) end))
+      assert.are.equal("boom", text)
+    end)
+
+    test("may be wrapped", function(co)
+      local f = co.wrap(function(n)
+        for i = 1, n do co.yield(i) end
+        return "end"
+      end)
+      assert.are.same({ 1, 2, "end" }, { f(2), f(), f() })
+      local ok, err = pcall(f)
+      assert.is_false(ok)
+      has(err, "cannot resume dead coroutine")
+    end)
+
+    test("that are wrapped raise their errors, with the place", function(co)
+      local object = {}
+      local ok, err = pcall(co.wrap(function() error(object) end))
+      assert.is_false(ok)
+      assert.are.equal(object, err)
+      ok, err = pcall(co.wrap(function() error("boom", 0) end))
+      assert.is_false(ok)
+      has(err, "boom")
+    end)
+
+    test("make iterators", function(co)
+      local function range(n)
+        return co.wrap(function() for i = 1, n do co.yield(i) end end)
+      end
+      local sum = 0
+      for i in range(10) do sum = sum + i end
+      assert.are.equal(55, sum)
+    end)
+
+    test("yield across pcall, metamethods and iterators", function(co)
+      local object = setmetatable({}, {
+        __add = function(_, n) return co.yield(n) end,
+        __index = function(_, k) return co.yield(k) end,
+        __call = function(_, ...) return co.yield(...) end,
+      })
+      local c = co.wrap(function()
+        local ok, err = pcall(function()
+          co.yield("in pcall")
+          error("boom", 0)
+        end)
+        assert.are.same({ false, "boom" }, { ok, err })
+        local list = {}
+        for v in function() return co.yield("iterator") end do
+          list[#list + 1] = v
+        end
+        return object + 1, object.key, object("call"), #list
+      end)
+      assert.are.equal("in pcall", c())
+      assert.are.equal("iterator", c())
+      assert.are.equal("iterator", c("one"))
+      assert.are.equal(1, c(nil))
+      assert.are.equal("key", c("sum"))
+      assert.are.equal("call", c("index"))
+      assert.are.same({ "sum", "index", "called", 1 }, { c("called") })
+    end)
+
+    test("close their <close> variables when closed", function(co)
+      local closed = {}
+      local c = co.create(function()
+        local a <close> = setmetatable({}, {
+          __close = function(_, err) closed[#closed + 1] = tostring(err) end,
+        })
+        co.yield(a)
+      end)
+      co.resume(c)
+      assert.is_true(co.close(c))
+      assert.are.same({ "nil" }, closed)
+      assert.are.equal("dead", co.status(c))
+      assert.is_true(co.close(c))
+    end)
+
+    test("answer the error of a __close when closed", function(co)
+      local c = co.create(function()
+        local a <close> = setmetatable({}, {
+          __close = function() error("in close", 0) end,
+        })
+        co.yield(a)
+      end)
+      co.resume(c)
+      assert.are.same({ false, "in close" }, { co.close(c) })
+    end)
+
+    test("that run cannot be closed", function(co)
+      co.wrap(function()
+        local ok, err = pcall(co.close, (co.running()))
+        assert.is_false(ok)
+        has(err, "cannot close a running coroutine")
+      end)()
+    end)
+
+    test("know the one that runs", function(co)
+      local c
+      c = co.create(function()
+        local running, main = co.running()
+        assert.are.equal(c, running)
+        assert.is_false(main)
+        assert.is_true(co.isyieldable())
+      end)
+      assert.are.same({ true }, { co.resume(c) })
+      assert.are.equal("thread", type(co.running()))
+    end)
+
+    test("refuse wrong arguments", function(co)
+      assert.has_error(function() co.create(1) end)
+      assert.has_error(function() co.wrap(nil) end)
+      assert.has_error(function() co.resume(print) end)
+      assert.has_error(function() co.status({}) end)
+      assert.has_error(function() co.close() end)
+    end)
+
+    test("nest deeply", function(co)
+      local function nest(n)
+        if n == 0 then
+          co.yield("bottom")
+          return 0
+        end
+        local c = co.wrap(nest)
+        local v = c(n - 1)
+        if v == "bottom" then
+          co.yield(v)
+          v = c()
+        end
+        return v + 1
+      end
+      local c = co.wrap(nest)
+      assert.are.equal("bottom", c(50))
+      assert.are.equal(50, c())
+    end)
+  end)
+end
+
+describe("rt.coroutine", function()
+  it("has every function of the stock library", function()
+    for name in pairs(stock) do
+      assert.are.equal("function", type(rt.coroutine[name]), name)
+    end
+  end)
+
+  it("and the stock library work on each other's coroutines", function()
+    local c = stock.create(function(a) return stock.yield(a) + 1 end)
+    assert.are.same({ true, 1 }, { rt.coroutine.resume(c, 1) })
+    assert.are.same({ true, 3 }, { stock.resume(c, 2) })
+    c = rt.coroutine.create(function(a) return rt.coroutine.yield(a) end)
+    assert.are.same({ true, 1 }, { stock.resume(c, 1) })
+    assert.are.same({ true, 2 }, { rt.coroutine.resume(c, 2) })
+  end)
+end)
+
+describe("inside a coroutine of rt.coroutine, in a task,", function()
+  local co = rt.coroutine
+
+  it("sleep and await suspend the task", function()
+    task(function()
+      local other = 0
+      rt.spawn_local(function()
+        for _ = 1, 3 do
+          other = other + 1
+          rt.yield_now()
+        end
+      end)
+      local c = co.wrap(function()
+        rt.sleep(0.001)
+        local v = rt.spawn(function() return "value" end):await()
+        for _ = 1, 5 do rt.yield_now() end
+        return v
+      end)
+      assert.are.equal("value", c())
+      assert.are.equal(3, other)
+    end)
+  end)
+
+  it("suspensions and yields may alternate", function()
+    task(function()
+      local c = co.create(function(...)
+        rt.yield_now()
+        local a = co.yield("first", ...)
+        rt.sleep(0.001)
+        local b = co.yield("second", a)
+        rt.yield_now()
+        return "third", b
+      end)
+      assert.are.same({ true, "first", 1 }, { co.resume(c, 1) })
+      assert.are.equal("suspended", co.status(c))
+      assert.are.same({ true, "second", 2 }, { co.resume(c, 2) })
+      assert.are.same({ true, "third", 3 }, { co.resume(c, 3) })
+      assert.are.equal("dead", co.status(c))
+    end)
+  end)
+
+  it("an iterator may wait between its values", function()
+    task(function()
+      local list = {}
+      for v in co.wrap(function()
+        for i = 1, 3 do
+          rt.sleep(0.001)
+          co.yield(rt.spawn(function(n) return n * n end, i):await())
+        end
+      end) do
+        list[#list + 1] = v
+      end
+      assert.are.same({ 1, 4, 9 }, list)
+    end)
+  end)
+
+  it("a suspension passes through all that are nested", function()
+    task(function()
+      local function nest(n)
+        if n == 0 then
+          rt.sleep(0.001)
+          rt.yield_now()
+          return "bottom"
+        end
+        return co.wrap(nest)(n - 1)
+      end
+      assert.are.equal("bottom", nest(20))
+    end)
+  end)
+
+  it("a suspension passes through pcall on every level", function()
+    task(function()
+      local c = co.wrap(function()
+        return pcall(function()
+          return co.wrap(function()
+            return pcall(function()
+              rt.sleep(0.001)
+              error("boom", 0)
+            end)
+          end)()
+        end)
+      end)
+      assert.are.same({ true, false, "boom" }, { c() })
+    end)
+  end)
+
+  it("an error after a suspension arrives at the resume", function()
+    task(function()
+      local object = {}
+      local c = co.create(function()
+        rt.yield_now()
+        error(object)
+      end)
+      assert.are.same({ false, object }, { co.resume(c) })
+      assert.are.equal("dead", co.status(c))
+      local ok, err = pcall(co.wrap(function()
+        rt.yield_now()
+        error(object)
+      end))
+      assert.is_false(ok)
+      assert.are.equal(object, err)
+    end)
+  end)
+
+  it("task_id and the current runtime are the task's", function()
+    local r <close> = rt.Runtime.new { flavor = "current_thread" }
+    r:block_on(r:spawn_local(function()
+      local id = rt.task_id()
+      co.wrap(function()
+        assert.are.equal(id, rt.task_id())
+        rt.yield_now()
+        assert.are.equal(id, rt.task_id())
+        assert.are.equal(r:handle(), rt.Handle.current())
+      end)()
+    end))
+  end)
+
+  it("timeout works, and closes what it left", function()
+    task(function()
+      local closed = false
+      local late = co.wrap(function()
+        return rt.timeout(0.001, function()
+          return co.wrap(function()
+            local a <close> = setmetatable({}, {
+              __close = function() closed = true end,
+            })
+            rt.sleep(math.huge)
+            return a
+          end)()
+        end)
+      end)()
+      assert.is_false(late)
+      assert.is_true(closed)
+    end)
+  end)
+
+  it("one that waits is \"normal\" to others, and not theirs to resume",
+    function()
+      task(function()
+        local c = co.create(function()
+          rt.yield_now()
+          rt.yield_now()
+          return "done"
+        end)
+        local j = rt.spawn_local(function() return co.resume(c) end)
+        rt.yield_now()
+        if co.status(c) ~= "dead" then
+          assert.are.equal("normal", co.status(c))
+          assert.are.same({ false, "cannot resume non-suspended coroutine" },
+            { co.resume(c) })
+          assert.has_error(function() co.close(c) end,
+            "cannot close a normal coroutine")
+        end
+        assert.are.same({ true, "done" }, { j:await() })
+      end)
+    end)
+
+  it("one may be resumed by several tasks in turn", function()
+    task(function()
+      local c = co.wrap(function()
+        for i = 1, 4 do
+          rt.yield_now()
+          co.yield(i)
+        end
+      end)
+      local seen = {}
+      for _ = 1, 4 do
+        rt.spawn_local(function() seen[#seen + 1] = c() end):await()
+      end
+      assert.are.same({ 1, 2, 3, 4 }, seen)
+    end)
+  end)
+
+  it("a coroutine that is left behind is collected", function()
+    task(function()
+      local weak = setmetatable({}, { __mode = "v" })
+      do
+        local c = co.create(function()
+          rt.yield_now()
+          co.yield()
+        end)
+        co.resume(c)
+        weak[1] = c
+      end
+      collectgarbage()
+      collectgarbage()
+      assert.is_nil(weak[1])
+    end)
+  end)
+
+  it("spawn_local works", function()
+    task(function()
+      assert.are.equal(3, co.wrap(function()
+        return rt.spawn_local(function()
+          rt.yield_now()
+          return 3
+        end):await()
+      end)())
+    end)
+  end)
+
+  it("block_on is refused", function()
+    local r <close> = rt.Runtime.new { flavor = "current_thread" }
+    r:block_on(function()
+      local ok, err = co.wrap(function()
+        return pcall(r.block_on, r, function() end)
+      end)()
+      assert.is_false(ok)
+      has(err, "Cannot start a runtime from within a runtime.")
+    end)
+  end)
+end)
+
+describe("the body of a task", function()
+  it("may not yield by itself", function()
+    for _, library in ipairs { stock, rt.coroutine } do
+      local r <close> = rt.Runtime.new { flavor = "current_thread" }
+      local ok, err = pcall(r.block_on, r, function() library.yield(1) end)
+      assert.is_false(ok)
+      has(err, "attempt to yield from outside a coroutine")
+      ok, err = r:block_on(function()
+        return rt.spawn_local(function() library.yield(1) end):join()
+      end)
+      assert.is_false(ok)
+      has(err:message(), "attempt to yield from outside a coroutine")
+    end
+  end)
+
+  it("is not yieldable for rt.coroutine", function()
+    task(function()
+      assert.is_false(rt.coroutine.isyieldable())
+      rt.coroutine.wrap(function()
+        assert.is_true(rt.coroutine.isyieldable())
+      end)()
+    end)
+  end)
+end)
+
+describe("inside a stock coroutine, in a task,", function()
+  for name, call in pairs {
+    sleep = function() rt.sleep(0.001) end,
+    yield_now = function() rt.yield_now() end,
+    await = function(j) j:await() end,
+    join = function(j) j:join() end,
+    timeout = function() rt.timeout(1, rt.sleep, 0.001) end,
+    ["Sleep:await"] = function() rt.time.Sleep(0.001):await() end,
+  } do
+    it(name .. " raises", function()
+      task(function()
+        local j = rt.spawn_local(function() rt.yield_now() end)
+        local ok, err = stock.resume(stock.create(call), j)
+        assert.is_false(ok)
+        has(err, PLAIN)
+        j:await()
+      end)
+    end)
+  end
+
+  it("what need not suspend works", function()
+    task(function()
+      local j = rt.spawn(function() return 1 end)
+      while not j:is_finished() do rt.yield_now() end
+      assert.are.same({ true, 1 }, { stock.resume(stock.create(function()
+        return j:await()
+      end)) })
+    end)
+  end)
+
+  it("a stock one inside one of rt.coroutine is refused as well", function()
+    task(function()
+      rt.coroutine.wrap(function()
+        local ok, err = stock.resume(stock.create(rt.yield_now))
+        assert.is_false(ok)
+        has(err, PLAIN)
+      end)()
+    end)
+  end)
+
+  it("the task goes on after the refusal", function()
+    task(function()
+      pcall(stock.wrap(function() rt.sleep(1) end))
+      rt.sleep(0.001)
+      assert.are.equal(1, rt.spawn(function() return 1 end):await())
+    end)
+  end)
+end)
+
+describe("a suspension", function()
+  it("across a C call is refused", function()
+    task(function()
+      local ok, err = pcall(table.sort, { 2, 1, 3 }, function(a, b)
+        rt.yield_now()
+        return a < b
+      end)
+      assert.is_false(ok)
+      has(err, "attempt to yield across a C-call boundary")
+      ok, err = pcall(string.gsub, "x", "x", function() rt.sleep(1) end)
+      assert.is_false(ok)
+      has(err, "attempt to yield across a C-call boundary")
+      rt.yield_now()
+    end)
+  end)
+
+  it("across a C call inside a coroutine of rt.coroutine is refused",
+    function()
+      task(function()
+        rt.coroutine.wrap(function()
+          local ok, err = pcall(string.gsub, "x", "x", function()
+            rt.sleep(1)
+          end)
+          assert.is_false(ok)
+          has(err, "attempt to yield across a C-call boundary")
+          rt.yield_now()
+        end)()
+      end)
+    end)
+
+  it("in a metamethod works", function()
+    task(function()
+      local object = setmetatable({}, {
+        __index = function(_, key)
+          rt.sleep(0.001)
+          return key
+        end,
+      })
+      assert.are.equal("slow", object.slow)
+    end)
+  end)
+end)
+
+describe("in the states of a runtime", function()
+  it("the global coroutine is rt.coroutine, in tasks", function()
+    for _, flavor in ipairs { "multi_thread", "current_thread" } do
+      local r <close> = rt.Runtime.new { flavor = flavor }
+      local same, required = r:block_on(r:spawn(function()
+        return coroutine == rt.coroutine,
+          require "coroutine" == rt.coroutine
+      end))
+      assert.is_true(same)
+      assert.is_true(required)
+    end
+  end)
+
+  it("the global coroutine is rt.coroutine, in blocking functions", function()
+    local r <close> = rt.Runtime.new { worker_threads = 1 }
+    assert.is_true(r:block_on(r:spawn_blocking(function()
+      return coroutine == rt.coroutine
+    end)))
+  end)
+
+  it("a plain iterator may wait", function()
+    local r <close> = rt.Runtime.new { worker_threads = 2 }
+    assert.are.equal(30, r:block_on(r:spawn(function()
+      local sum = 0
+      for v in coroutine.wrap(function()
+        for i = 1, 4 do
+          rt.sleep(0.001)
+          coroutine.yield(i * i)
+        end
+      end) do
+        sum = sum + v
+      end
+      return sum
+    end)))
+  end)
+
+  it("coroutine = rt.coroutine in the script is no new global", function()
+    local r <close> = rt.Runtime.new { worker_threads = 1 }
+    _G.coroutine = rt.coroutine
+    local ok, value = pcall(function()
+      return r:block_on(r:spawn(function()
+        return coroutine.wrap(function() return "fine" end)()
+      end))
+    end)
+    _G.coroutine = stock
+    assert.are.same({ true, "fine" }, { ok, value })
+  end)
+end)
+
+describe("in a blocking function, a coroutine", function()
+  it("may wait: it blocks the thread", function()
+    local r <close> = rt.Runtime.new { worker_threads = 1 }
+    assert.are.equal("awaited", r:block_on(r:spawn_blocking(function()
+      return coroutine.wrap(function()
+        rt.sleep(0.001)
+        return rt.spawn(function() return "awaited" end):await()
+      end)()
+    end)))
+  end)
+end)
+
+describe("in the main script, a coroutine", function()
+  for name, library in pairs { stock = stock, ["rt.coroutine"] = rt.coroutine }
+  do
+    it("of " .. name .. " may wait: it blocks the thread", function()
+      local r <close> = rt.Runtime.new { worker_threads = 1 }
+      local j = r:spawn(function()
+        rt.sleep(0.001)
+        return "awaited"
+      end)
+      assert.are.equal("awaited", library.wrap(function()
+        return j:await()
+      end)())
+    end)
+
+    it("of " .. name .. " may call block_on", function()
+      local r <close> = rt.Runtime.new { flavor = "current_thread" }
+      assert.are.equal("run", library.wrap(function()
+        return r:block_on(function()
+          rt.sleep(0.001)
+          return "run"
+        end)
+      end)())
+    end)
+  end
+end)
