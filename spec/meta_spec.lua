@@ -88,6 +88,11 @@ describe("the annotations name exactly", function()
     assert.are.same(methods_of(guard), functions.EnterGuard)
   end)
 
+  it("the methods of a JoinSet", function()
+    assert.are.same({ new = true }, functions.JoinSetClass)
+    assert.are.same(methods_of(rt.JoinSet.new()), functions.JoinSet)
+  end)
+
   it("the methods of a TryCurrentError", function()
     local _, err = rt.Handle.try_current()
     assert.are.same(methods_of(err), functions.TryCurrentError)
@@ -108,10 +113,48 @@ describe("the annotations name exactly", function()
     assert.are.same({ traceback = true }, fields.JoinError)
   end)
 
-  it("the methods of a Sleep", function()
+  it("the methods of a Sleep and an Interval", function()
     local guard <close> = runtime:enter()
     assert.is_not_nil(guard)
     assert.are.same(methods_of(rt.time.Sleep(1)), functions.Sleep)
+    assert.are.same(methods_of(rt.interval(1)), functions.Interval)
+  end)
+
+  it("what rt.sync holds, and a CancellationToken's class", function()
+    assert.are.same(names_of(rt.sync), functions.sync)
+    assert.is_function(rt.CancellationToken.new)
+    assert.are.same({ new = true }, functions.CancellationTokenClass)
+  end)
+
+  it("the methods of channels", function()
+    local function same(tx, rx, sender, receiver)
+      assert.are.same(methods_of(tx), functions[sender])
+      assert.are.same(methods_of(rx), functions[receiver])
+    end
+    local sync = rt.sync
+    local tx, rx = sync.mpsc(1)
+    same(tx, rx, "Sender", "Receiver")
+    tx, rx = sync.oneshot()
+    same(tx, rx, "OneshotSender", "OneshotReceiver")
+    tx, rx = sync.broadcast(1)
+    same(tx, rx, "BroadcastSender", "BroadcastReceiver")
+    tx, rx = sync.watch(1)
+    same(tx, rx, "WatchSender", "WatchReceiver")
+  end)
+
+  it("the methods of locks and tokens", function()
+    local sync = rt.sync
+    local objects = {
+      Semaphore = sync.Semaphore(1), Mutex = sync.Mutex(),
+      Permit = sync.Semaphore(1):try_acquire(), RwLock = sync.RwLock(),
+      LockGuard = sync.Mutex():try_lock(), Notify = sync.Notify(),
+      Barrier = sync.Barrier(1), OnceCell = sync.OnceCell(),
+      CancellationToken = rt.CancellationToken.new(),
+      DropGuard = rt.CancellationToken.new():drop_guard(),
+    }
+    for name, object in pairs(objects) do
+      assert.are.same(methods_of(object), functions[name], name)
+    end
   end)
 
   it("the fields of metrics", function()

@@ -85,5 +85,13 @@ void rthL_open_async(lua_State *L, rthL_State *S) {
       {NULL, NULL}};
   lua_newtable(L);
   rthL_setfuncs(L, S, functions);
+  lua_getfield(L, -2, "sync");
+  lua_getfield(L, -1, "mpsc");
+  lua_setfield(L, -3, "channel");
+  lua_getfield(L, -1, "Mutex");
+  lua_setfield(L, -3, "Mutex");
+  lua_getfield(L, -1, "RwLock");
+  lua_setfield(L, -3, "RwLock");
+  lua_pop(L, 1);
   lua_setfield(L, -2, "_async_runtime");
 }

@@ -88,7 +88,7 @@ int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
   return luaL_error(L, "interrupted!");
 }
 
-static uint64_t before_wait(void *arg) { return rthL_look_for_failures(arg); }
+static uint64_t before_wait(void *arg) { return rthL_look_for_dropped(arg); }
 
 /* Answers, with everything as before, what the core answered. */
 static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,

@@ -266,7 +266,8 @@ static int put_userdata(rthL_Mover *m, int idx, int32_t holder) {
     put_object(m, s->value);
     return RTHL_DONE;
   }
-  if (ops == NULL || (ops->check != NULL && ops->check(m->L, idx) != NULL)) {
+  if (ops == NULL || (m->flags & RTHL_PLAIN) ||
+      (ops->check != NULL && ops->check(m->L, idx) != NULL)) {
     lua_pushvalue(m->L, idx);
     return rthL_refuse_value(m, holder);
   }

@@ -38,16 +38,26 @@ void rthL_failure_seen(void) { (void)rth_counter_add(&seen, 1); }
 
 /* At most a tenth of the time, so that a storm of failures does not become one
 ** of collections. */
-uint64_t rthL_look_for_failures(rthL_State *S) {
-  uint64_t n = rth_counter_get(&made), t0, t1;
-  if (n == S->failures || n == rth_counter_get(&seen)) return RTH_FOREVER;
-  t0 = rth_now();
+static uint64_t collect(rthL_State *S, uint64_t n) {
+  uint64_t t0 = rth_now(), t1;
   if (t0 < S->look_after) return S->look_after;
   S->failures = n;
+  S->senders = 0;
   lua_gc(S->from, LUA_GCCOLLECT);
   t1 = rth_now();
   S->look_after = t1 + 9 * (t1 - t0);
   return RTH_FOREVER;
+}
+
+uint64_t rthL_look_for_failures(rthL_State *S) {
+  uint64_t n = rth_counter_get(&made);
+  if (n == S->failures || n == rth_counter_get(&seen)) return RTH_FOREVER;
+  return collect(S, n);
+}
+
+uint64_t rthL_look_for_dropped(rthL_State *S) {
+  if (!S->senders) return rthL_look_for_failures(S);
+  return collect(S, rth_counter_get(&made));
 }
 
 void rthL_failure_unseen(const rthL_Failure *f, int quiet) {

@@ -42,6 +42,9 @@ void rthL_failure_seen(void);
 ** a task failed since the last, and nobody saw it.  Answers when (rth_now) to
 ** look again at the latest, or RTH_FOREVER.  Thread: the state's. */
 uint64_t rthL_look_for_failures(rthL_State *S);
+/* The same before a wait, which a sender that was dropped may be to end: if
+** there are new ones, too. */
+uint64_t rthL_look_for_dropped(rthL_State *S);
 
 /* Nobody will see f: reports it, unless quiet.  Borrows f. */
 void rthL_failure_unseen(const rthL_Failure *f, int quiet);

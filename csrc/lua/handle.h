@@ -31,6 +31,7 @@ void rthL_open_runtime(lua_State *L, rthL_State *S);
 /* The same with sleep …, timeout …, time. */
 void rthL_open_time(lua_State *L, rthL_State *S);
 void rthL_open_timeout(lua_State *L, rthL_State *S);
+void rthL_open_interval(lua_State *L, rthL_State *S);
 /* The same with coroutine. */
 void rthL_open_coroutine(lua_State *L, rthL_State *S);
 /* The same with _async_runtime. */

@@ -254,9 +254,42 @@ static int join_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   return push_outcome(L, S, j, joining);
 }
 
-/* ---- methods ------------------------------------------------------------ */
-
 static const rthL_OpType join_op = {join_poll, join_cancel, join_finish};
+
+/* ---- watches ------------------------------------------------------------ */
+
+void rthL_join_newwatch(lua_State *L) {
+  rthL_JoinOp *o = lua_newuserdatauv(L, sizeof *o, 0);
+  memset(o, 0, sizeof *o);
+}
+
+void rthL_join_watch(rthL_State *S, rthL_Join *j, rthL_JoinOp *o,
+                     rth_waker_t *w) {
+  (void)S;
+  o->op.type = &join_op;
+  o->join = j;
+  o->waker = *w;
+  w->ops = NULL;
+  if (j->state != RTHL_J_PENDING) {
+    rth_wake(&o->waker);
+    return;
+  }
+  link_last(o);
+  if (!j->local) (void)ask_core(j, &o->waker);
+}
+
+void rthL_join_unwatch(rthL_State *S, rthL_JoinOp *o) {
+  if (o->join != NULL) (void)join_cancel(S, &o->op, NULL);
+}
+
+int rthL_join_outcome(lua_State *L, rthL_State *S) {
+  static const rth_waker_t none = {NULL, NULL};
+  rthL_Join *j = lua_touserdata(L, 1);
+  if (j->state == RTHL_J_PENDING && !j->local) (void)ask_core(j, &none);
+  return push_outcome(L, S, j, 1);
+}
+
+/* ---- methods ------------------------------------------------------------ */
 
 static rthL_Join *to_join(lua_State *L, rthL_State *S, int idx) {
   rthL_Join *j = rthL_to(L, S, idx, RTHL_LOCAL);
@@ -318,13 +351,16 @@ static rth_join_t *core_of(rthL_State *S, rthL_Join *j) {
   return j->u.core;
 }
 
-static int join_abort(lua_State *L) {
-  rthL_State *S = rthL_here(L);
-  rthL_Join *j = check(L, S);
+void rthL_join_stop(rthL_State *S, rthL_Join *j) {
   if (j->fresh)
     rthL_local_forget(S, (rthL_Task *)j);
   else if (core_of(S, j) != NULL)
     rth_join_abort(j->u.core);
+}
+
+static int join_abort(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  rthL_join_stop(S, check(L, S));
   return 0;
 }
 
@@ -424,13 +460,16 @@ typedef struct Abort {
   uint64_t id;
 } Abort;
 
-static int join_abort_handle(lua_State *L) {
-  rthL_State *S = rthL_here(L);
-  rthL_Join *j = check(L, S);
+int rthL_pushabort(lua_State *L, rthL_State *S, rthL_Join *j) {
   Abort *a = rthL_new(L, S, RTHL_ABORT, sizeof *a, 0);
   a->id = j->id;
   if (core_of(S, j) != NULL) a->core = rth_join_abort_handle(j->u.core);
   return 1;
+}
+
+static int join_abort_handle(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  return rthL_pushabort(L, S, check(L, S));
 }
 
 static Abort *check_abort(lua_State *L) {

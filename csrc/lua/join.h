@@ -64,6 +64,22 @@ void rthL_join_wake(rthL_Join *j);
 ** NULL. */
 const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
 
+/* Aborts its task.  Never raises. */
+void rthL_join_stop(rthL_State *S, rthL_Join *j);
+/* Pushes an AbortHandle.  Raises (memory). */
+int rthL_pushabort(lua_State *L, rthL_State *S, rthL_Join *j);
+
+/* A watch: who waits without an operation that is polled.  Pushes one, a
+** userdata that must live as long as it watches. */
+void rthL_join_newwatch(lua_State *L);
+/* Consumes w, and wakes it when the task of j has ended. */
+void rthL_join_watch(rthL_State *S, rthL_Join *j, rthL_JoinOp *o,
+                     rth_waker_t *w);
+void rthL_join_unwatch(rthL_State *S, rthL_JoinOp *o); /* wakes no more */
+/* Pushes true and the values, or false and the JoinError, of the JoinHandle at
+** index 1, whose task has ended. */
+int rthL_join_outcome(lua_State *L, rthL_State *S);
+
 /* ---- local tasks -------------------------------------------------------- */
 
 /* spawn_local: the function at index f and what follows.  Pushes the

@@ -182,6 +182,10 @@ static void take_objects(rthL_Mover *m, rthL_Message *msg) {
   }
 }
 
+static void drop_message(rth_msg_t *m) {
+  rthL_message_free((rthL_Message *)(void *)m);
+}
+
 /* The message of what was encoded; NULL: no memory, and nothing taken. */
 static rthL_Message *finish(rthL_Mover *m, int n) {
   int apart = m->main.n > HAND_OVER;
@@ -191,6 +195,7 @@ static rthL_Message *finish(rthL_Mover *m, int n) {
   rthL_Message *msg = (rthL_Message *)rthL_realloc(NULL, size);
   unsigned char *at;
   if (msg == NULL) return NULL;
+  msg->head.drop = drop_message;
   msg->size = size + (apart ? m->main.n : 0);
   msg->uds = (rthL_Ud *)(void *)(msg + 1);
   msg->codes = (rthL_Code **)(void *)(msg->uds + m->nuds);
@@ -231,6 +236,7 @@ static rthL_Message *encode_plain(lua_State *L, int first, int n) {
   msg = (rthL_Message *)rthL_realloc(NULL, sizeof *msg + b.cap);
   if (msg == NULL) return NULL;
   memset(msg, 0, sizeof *msg);
+  msg->head.drop = drop_message;
   b.p = (unsigned char *)(msg + 1);
   for (i = 0; i < n; i++) (void)rthL_put_plain(L, &b, first + i);
   msg->main = b.p;
@@ -299,13 +305,23 @@ rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs,
   return msg;
 }
 
-rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
-                                 const char *what) {
+static rthL_Message *encode_values(lua_State *L, int first, int n,
+                                   const char *what, unsigned flags) {
   rthL_Mover *m;
   int err;
-  rthL_Message *msg = encode(L, first, n, what, 0, &m, &err);
+  rthL_Message *msg = encode(L, first, n, what, flags, &m, &err);
   if (msg == NULL) raise_error(L, m, err, strcmp(what, "result") != 0);
   return msg;
+}
+
+rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
+                                 const char *what) {
+  return encode_values(L, first, n, what, 0);
+}
+
+rthL_Message *rthL_encode_plain(lua_State *L, int first, int n,
+                                const char *what) {
+  return encode_values(L, first, n, what, RTHL_PLAIN);
 }
 
 static int to_string(lua_State *L) {

@@ -2,9 +2,11 @@
 ** encoder (move.c and its neighbours) and the userdata of this module.
 **
 ** A message is flat bytes plus the core objects that travel with it.  It
-** belongs to no Lua state and may be freed on any thread.  Encoding is in two
-** steps: first everything is checked and written, then the objects that move
-** are taken out of their userdata; so a refusal changes nothing.
+** belongs to no Lua state and may be freed on any thread.  Its first member is
+** an rth_msg_t (see rthandle_sync.h): it is what a channel carries.
+** Encoding is in two steps: first everything is checked and written, then the
+** objects that move are taken out of their userdata; so a refusal changes
+** nothing.
 */
 #ifndef RTHL_MOVE_H
 #define RTHL_MOVE_H
@@ -36,8 +38,9 @@ void rthL_set_move_ops(lua_State *L, const rthL_MoveOps *ops);
 
 enum {
   RTHL_COPY_CAPTURES = 1, /* spawn_with{captures="copy"}: no refusals 1, 2 */
-  RTHL_HOOK = 2           /* on_thread_start/stop: no refusals 3, 4; a C
+  RTHL_HOOK = 2,          /* on_thread_start/stop: no refusals 3, 4; a C
                              function travels as it is */
+  RTHL_PLAIN = 4          /* no objects: see rthL_encode_plain */
 };
 
 /* Encodes the function at absolute index `f` and the `nargs` values right
@@ -50,6 +53,11 @@ rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags);
 ** raises a string without position where `what` is "result". */
 rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
                                  const char *what);
+
+/* The same for a message that is decoded more than once: an object, which
+** would arrive only once, is refused. */
+rthL_Message *rthL_encode_plain(lua_State *L, int first, int n,
+                                const char *what);
 
 /* Encodes one error value; one that may not travel goes as its tostring. */
 rthL_Message *rthL_encode_error(lua_State *L, int idx);

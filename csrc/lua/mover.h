@@ -29,6 +29,7 @@
 #include "lua/lalloc.h"
 #include "lua/move.h"
 #include "rthandle.h"
+#include "rthandle_sync.h"
 
 /* What the steps of the encoder answer. */
 enum {
@@ -240,6 +241,7 @@ typedef struct rthL_Ud {
 } rthL_Ud;
 
 struct rthL_Message {
+  rth_msg_t head; /* first: channels link messages by it */
   size_t size;  /* memory in all */
   rthL_Code **codes;
   rthL_Ud *uds;

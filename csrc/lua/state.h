@@ -23,6 +23,27 @@ typedef enum rthL_Type {
   RTHL_TRYERROR, /* TryCurrentError */
   RTHL_SLEEP,
   RTHL_ELAPSED,
+  RTHL_INTERVAL,
+  RTHL_JOINSET,
+  RTHL_SENDER,   /* rt.sync, from here on */
+  RTHL_RECEIVER,
+  RTHL_ONESHOT_TX,
+  RTHL_ONESHOT_RX,
+  RTHL_SEMAPHORE,
+  RTHL_PERMIT,
+  RTHL_MUTEX,
+  RTHL_RWLOCK,
+  RTHL_LOCKGUARD,
+  RTHL_NOTIFY,
+  RTHL_BARRIER,
+  RTHL_TOKEN,
+  RTHL_DROPGUARD,
+  RTHL_BROADCAST_TX,
+  RTHL_BROADCAST_RX,
+  RTHL_WATCH_TX,
+  RTHL_WATCH_RX,
+  RTHL_ONCE,
+  RTHL_ONCEDUTY,
   RTHL_NTYPES
 } rthL_Type;
 
@@ -72,6 +93,7 @@ typedef struct rthL_State {
   lua_Hook hook;       /* of the main thread when a wait began */
   uint64_t failures;   /* made, at the last look for dropped handles */
   uint64_t look_after; /* rth_now before which there is no other */
+  uint8_t senders;     /* new ones since the last look */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */
   uint8_t interrupted; /* the last wait ended by Ctrl-C */

@@ -35,4 +35,20 @@ function async_runtime.handle() end
 ---@param handle rthandle.Handle
 function async_runtime.set(handle) end
 
+---rt.sync.mpsc
+---@param capacity integer
+---@return rthandle.Sender tx
+---@return rthandle.Receiver rx
+function async_runtime.channel(capacity) end
+
+---rt.sync.Mutex
+---@param value? any
+---@return rthandle.Mutex
+function async_runtime.Mutex(value) end
+
+---rt.sync.RwLock
+---@param value? any
+---@return rthandle.RwLock
+function async_runtime.RwLock(value) end
+
 return async_runtime

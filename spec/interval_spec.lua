@@ -1,0 +1,89 @@
+-- Intervals, on the test clock. (Tokio: time_interval.rs)
+local rt = require("rthandle")
+
+-- Runs f with the clock stopped; times are from its begin.
+local function paused(f)
+  return function()
+    rt.main(function()
+      local start = rt.now()
+      f(function(t) return math.floor((t - start) * 1000 + 0.5) end, start)
+    end, { flavor = "current_thread", start_paused = true })
+  end
+end
+
+describe("an interval", function()
+  it("ticks at once, then at its period", paused(function(ms)
+    local v = rt.interval(0.3)
+    for i = 0, 3 do
+      assert.are.equal(300 * i, ms(v:tick()))
+      assert.are.equal(300 * i, ms(rt.now()))
+    end
+    assert.are.equal(300, math.floor(v:period() * 1000 + 0.5))
+  end))
+
+  it("begins where interval_at says", paused(function(ms, start)
+    local v = rt.interval_at(start + 5, 1)
+    assert.are.equal(5000, ms(v:tick()))
+    assert.are.equal(6000, ms(v:tick()))
+  end))
+
+  local function ticks(how)
+    return function(ms)
+      local v, list = rt.interval(0.3), {}
+      if how then v:missed_tick_behavior(how) end
+      v:tick()
+      rt.time.advance(1)
+      for i = 1, 4 do
+        list[2 * i - 1] = ms(v:tick())
+        list[2 * i] = ms(rt.now())
+      end
+      return list
+    end
+  end
+
+  it("makes up for missed ticks by default", paused(function(ms)
+    assert.are.same({ 300, 1000, 600, 1000, 900, 1000, 1200, 1200 },
+      ticks()(ms))
+  end))
+
+  it("goes on a period after a late tick with delay", paused(function(ms)
+    assert.are.same({ 300, 1000, 1300, 1300, 1600, 1600, 1900, 1900 },
+      ticks("delay")(ms))
+  end))
+
+  it("keeps the rhythm with skip", paused(function(ms)
+    assert.are.same({ 300, 1000, 1200, 1200, 1500, 1500, 1800, 1800 },
+      ticks("skip")(ms))
+  end))
+
+  it("ticks a period after a reset", paused(function(ms)
+    local v = rt.interval(1)
+    v:tick()
+    rt.time.advance(0.5)
+    v:reset()
+    assert.are.equal(1500, ms(v:tick()))
+  end))
+
+  it("loses no tick when a wait for it is given up", paused(function(ms)
+    local v = rt.interval(1)
+    v:tick()
+    assert.is_false((rt.timeout(0.4, v.tick, v)))
+    assert.are.equal(1000, ms(v:tick()))
+  end))
+
+  it("says how it treats missed ticks", paused(function()
+    local v = rt.interval(1)
+    assert.are.equal("burst", v:missed_tick_behavior())
+    v:missed_tick_behavior("skip")
+    assert.are.equal("skip", v:missed_tick_behavior())
+    assert.has_error(function() v:missed_tick_behavior("never") end)
+  end))
+
+  it("refuses a period of 0, and code outside of a runtime", function()
+    local ok, err = pcall(function() rt.interval(0) end)
+    assert.is_false(ok)
+    assert.matches("interval_spec.lua:%d+: .*period must be greater than 0",
+      err)
+    assert.has_error(function() rt.interval(1) end)
+  end)
+end)

@@ -1,0 +1,118 @@
+-- broadcast and watch. (Tokio: sync_broadcast.rs, sync_watch.rs)
+local rt = require("rthandle")
+local flavors = require("spec.support.flavors")
+
+describe("broadcast", function()
+  it("lets each receiver see every value", function()
+    local tx, a = rt.sync.broadcast(4)
+    local b = tx:subscribe()
+    assert.are.equal(2, tx:send { 1 })
+    assert.are.same({ 1 }, a:try_recv())
+    assert.are.same({ 1 }, b:try_recv())
+    assert.are.same({ nil, "empty" }, { a:try_recv() })
+  end)
+
+  it("tells a slow receiver how many it missed", function()
+    local tx, rx = rt.sync.broadcast(2)
+    for i = 1, 5 do tx:send(i) end
+    assert.are.same({ nil, "lagged", 3 }, { rx:try_recv() })
+    assert.are.equal(4, rx:try_recv())
+    assert.are.equal(5, rx:try_recv())
+  end)
+
+  it("is closed without receivers, and without senders", function()
+    local tx, rx = rt.sync.broadcast(2)
+    local late = rx:resubscribe()
+    rx:close()
+    late:close()
+    assert.are.same({ nil, "closed" }, { tx:send(1) })
+    local again = tx:subscribe()
+    tx:close()
+    assert.are.same({ nil, "closed" }, { again:try_recv() })
+  end)
+
+  it("refuses a capacity of 0 and objects", function()
+    assert.has_error(function() rt.sync.broadcast(0) end)
+    local tx = rt.sync.broadcast(1)
+    assert.has_error(function() tx:send { rt.sync.Notify() } end)
+  end)
+end)
+
+describe("watch", function()
+  it("holds the last value", function()
+    local tx, rx = rt.sync.watch(1)
+    assert.is_false(rx:has_changed())
+    tx:send(2)
+    tx:send(3)
+    assert.is_true(rx:has_changed())
+    assert.are.equal(3, rx:borrow())
+    assert.is_true(rx:has_changed())
+    assert.are.equal(3, rx:borrow_and_update())
+    assert.is_false(rx:has_changed())
+  end)
+
+  it("tells who is left", function()
+    local tx, rx = rt.sync.watch(1)
+    local other = rx:clone()
+    assert.are.equal(2, tx:receiver_count())
+    rx:close()
+    other:close()
+    assert.are.same({ nil, "closed" }, { tx:send(2) })
+  end)
+end)
+
+flavors(describe, function(new)
+  it("wakes the receivers of a broadcast on other threads", function()
+    local r <close> = new()
+    r:block_on(function()
+      local tx, rx = rt.sync.broadcast(16)
+      local tasks = {}
+      for i = 1, 3 do
+        tasks[i] = rt.spawn(function(from)
+          local sum = 0
+          while true do
+            local v = from:recv()
+            if not v then return sum end
+            sum = sum + v
+          end
+        end, tx:subscribe())
+      end
+      for i = 1, 10 do tx:send(i) end
+      tx:close()
+      rx:close()
+      for i = 1, 3 do assert.are.equal(55, tasks[i]:await()) end
+    end)
+  end)
+
+  it("waits for a value that was not seen", function()
+    local r <close> = new()
+    r:block_on(function()
+      local tx, rx = rt.sync.watch("a")
+      assert.is_false((rt.timeout(0.001, rx)))
+      local j = rt.spawn(function(from)
+        assert(from:changed())
+        return from:borrow()
+      end, rx:clone())
+      tx:send("b")
+      assert.are.equal("b", j:await())
+      assert.is_true(rx:changed())
+      tx:close()
+      assert.are.same({ nil, "closed" }, { rx:changed() })
+    end)
+  end)
+
+  it("waits for a value that a function accepts", function()
+    local r <close> = new()
+    r:block_on(function()
+      local tx, rx = rt.sync.watch(0)
+      local j = rt.spawn(function(from)
+        return from:wait_for(function(v) return v >= 5 end)
+      end, rx)
+      for i = 1, 5 do
+        tx:send(i)
+        rt.yield_now()
+      end
+      assert.are.equal(5, j:await())
+    end)
+  end)
+end)
