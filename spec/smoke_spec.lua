@@ -189,14 +189,14 @@ describe("a coroutine of a waiting task", function()
     it("may be closed by a script while it waits for " .. name, function()
       rt.main(function()
         for _, aborted in ipairs { false, true } do
-          local co
+          local kept = {}
           local task = rt.spawn_local(function()
-            co = coroutine.running()
+            kept.co = coroutine.running()
             wait()
           end)
           rt.yield_now()
-          assert.is_true(coroutine.close(co))
-          co = nil
+          assert.is_true(coroutine.close(kept.co))
+          kept.co = nil
           collectgarbage()
           if aborted then task:abort() end
           local ok, err = task:join()
