@@ -105,18 +105,32 @@ static void not_resumed(rthL_State *S, rthL_Op *op) {
   if (lua_checkstack(to, 2) && op->type->cancel(S, op, to)) lua_pop(to, 1);
 }
 
+/* Lets go of what a wait in a nested coroutine had. */
+static void let_go(rthL_State *S, int kept) {
+  /* The key exists, so nothing here allocates. */
+  if (kept != 0 && lua_checkstack(S->from, 3))
+    luaL_unref(S->from, LUA_REGISTRYINDEX, kept);
+}
+
+static int take_kept(rthL_Fiber *f) {
+  int kept = f->extra != NULL ? f->extra->kept : 0;
+  if (kept != 0) f->extra->kept = 0;
+  return kept;
+}
+
 rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   lua_State *co = f->co, *running = S->running, *from = S->from;
   rthL_Fiber *cur = S->cur;
   rth_cx_t *outer = S->cx;
   rthL_Op *op = f->op;
-  int nargs = 0, status;
+  int nargs = 0, kept = 0, status;
   if (op != NULL) {
     const rthL_OpType *type = op->type;
     if (type->poll != NULL && type->poll(S, op, cx) == RTH_PENDING)
       return RTHL_WAITS;
     S->ready = op;
     f->op = NULL;
+    kept = take_kept(f);
   } else if (!f->started) {
     f->started = 1;
     nargs = lua_gettop(co) - 1 - f->base;
@@ -131,6 +145,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->running = running;
   S->from = from;
   if (op != NULL && S->ready == op) not_resumed(S, op);
+  let_go(S, kept);
   if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
   /* Whoever waits on a thread of the script looks before it waits. */
   if (S->own && cur == NULL) (void)rthL_look_for_failures(S);
@@ -179,6 +194,7 @@ int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
   S->running = NULL;
   if (cx != NULL) S->cx = cx;
   if (op != NULL) failed = op->type->cancel(S, op, to);
+  let_go(S, take_kept(f));
   if (f->extra != NULL) failed = close_nested(S, f, to, failed);
   if (f->started) failed = close_onto(S, f->co, to, failed);
   S->cx = outer;

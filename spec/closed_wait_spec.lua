@@ -1,0 +1,84 @@
+-- A script closes a coroutine that waits inside a task: the task goes on, and
+-- what comes too late harms nobody.
+local rt = require("rthandle")
+
+local function nap() rt.sleep(0.01) end
+
+-- Each answers a function that waits, and one that ends the wait.
+local waits = {
+  ["a receiver"] = function()
+    local tx, rx = rt.sync.mpsc(1)
+    return function() return rx:recv() end, function() tx:send(1) end
+  end,
+  ["a Notify"] = function()
+    local n = rt.sync.Notify()
+    return function() n:notified() end, function() n:notify_one() end
+  end,
+  ["a Semaphore"] = function()
+    local s = rt.sync.Semaphore(0)
+    return function() return s:acquire() end, function() s:add_permits(1) end
+  end,
+  ["a Mutex"] = function()
+    local m = rt.sync.Mutex(1)
+    local guard = m:lock()
+    return function() return m:lock() end, function() guard:close() end
+  end,
+  ["a OnceCell"] = function()
+    local c = rt.sync.OnceCell()
+    local j = rt.spawn_local(function()
+      c:get_or_init(function() nap() return 1 end)
+    end)
+    rt.yield_now()
+    return function() return c:get_or_init(nap) end, function() j:await() end
+  end,
+  ["a CancellationToken"] = function()
+    local t = rt.CancellationToken.new()
+    return function() t:cancelled() end, function() t:cancel() end
+  end,
+  select = function()
+    local tx, rx = rt.sync.mpsc(1)
+    return function() return rt.select { a = rx, b = nap } end,
+      function() tx:send(1) end
+  end,
+  ["an interval"] = function()
+    local i = rt.interval_at(rt.now() + 0.01, 1)
+    return function() i:tick() end, nap
+  end,
+  ["a JoinHandle"] = function()
+    local j = rt.spawn(nap)
+    return function() j:await() end, function() nap() nap() end
+  end,
+  ["a JoinSet"] = function()
+    local s = rt.JoinSet.new()
+    s:spawn(nap)
+    return function() return s:join_next() end, function() nap() nap() end
+  end,
+  timeout = function()
+    return function() return rt.timeout(0.01, rt.sleep, 1) end,
+      function() nap() nap() end
+  end,
+}
+
+describe("a coroutine that is closed while it waits for", function()
+  for name, make in pairs(waits) do
+    it(name .. " leaves its task whole", function()
+      local r <close> = assert(rt.Runtime.new { worker_threads = 1 })
+      r:block_on(function()
+        local wait, wake = make()
+        local co
+        local j = rt.spawn_local(function()
+          co = rt.coroutine.create(wait)
+          rt.coroutine.resume(co)
+          return "went on"
+        end)
+        rt.yield_now()
+        assert.is_true(coroutine.close(co))
+        co, wait = nil, nil
+        collectgarbage()
+        collectgarbage()
+        wake()
+        assert.are.equal("went on", j:await())
+      end)
+    end)
+  end
+end)
