@@ -128,12 +128,15 @@ static void leave_list(rthL_JoinOp *o) {
   }
 }
 
-static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
-  rthL_JoinOp *o = (rthL_JoinOp *)op;
-  (void)to;
+static void leave(rthL_JoinOp *o) {
   rth_waker_drop(&o->waker);
   if (o->linked) leave_list(o);
-  rthL_block_put(S, o);
+}
+
+static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
+  (void)to;
+  leave((rthL_JoinOp *)op);
+  rthL_block_put(S, op);
   return 0;
 }
 
@@ -279,7 +282,8 @@ void rthL_join_watch(rthL_State *S, rthL_Join *j, rthL_JoinOp *o,
 }
 
 void rthL_join_unwatch(rthL_State *S, rthL_JoinOp *o) {
-  if (o->join != NULL) (void)join_cancel(S, &o->op, NULL);
+  (void)S;
+  if (o->join != NULL) leave(o); /* its memory is a userdata */
 }
 
 int rthL_join_outcome(lua_State *L, rthL_State *S) {
