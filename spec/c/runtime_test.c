@@ -170,6 +170,19 @@ TEST(polls_see_the_data_of_their_thread) {
   close_runtime(rt);
 }
 
+static void see_blocking_data(void *arg, rth_cx_t *cx) {
+  (void)arg;
+  ASSERT_PTR_EQ(cx->data, number(100));
+  ASSERT_PTR_EQ(rth_thread_data(), cx->data);
+}
+
+TEST(blocking_functions_see_the_data_of_their_thread) {
+  rth_runtime_t *rt = hooked(1);
+  (void)join_in(rt, spawn_blocking(rth_runtime_handle(rt),
+                                   (job_t){.on_poll = see_blocking_data}));
+  close_runtime(rt);
+}
+
 TEST(current_thread_starts_when_first_driven_and_stops_at_the_end) {
   rth_runtime_t *rt = hooked(CURRENT);
   ASSERT_EQ(rth__load_acq(&started), 0);

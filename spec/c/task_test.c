@@ -54,6 +54,34 @@ TEST_FLAVORS(wakes_during_a_poll_make_one_more_poll) {
   close_runtime(rt);
 }
 
+TEST(the_yield_of_one_task_is_not_that_of_the_next) {
+  rth_runtime_t *rt = new_runtime(CURRENT);
+  gate_t gate = GATE_INIT;
+  fate_t fate = {0};
+  detach(rth_runtime_handle(rt), (job_t){.yields = 1});
+  detach(rth_runtime_handle(rt), (job_t){.fate = &fate, .gate = &gate});
+  (void)block_on(rt, (job_t){.yields = 10});
+  ASSERT_FATE(&fate, polls, 1);
+  gate_forget(&gate);
+  close_runtime(rt);
+}
+
+static uint64_t seen_id;
+static void note_id(void *arg, rth_cx_t *cx) {
+  (void)arg;
+  seen_id = cx->task_id;
+}
+
+TEST_FLAVORS(a_poll_knows_the_id_of_its_task) {
+  rth_runtime_t *rt = new_runtime(workers);
+  rth_join_t *j = spawn(rth_runtime_handle(rt),
+                        (job_t){.on_poll = note_id});
+  uint64_t id = rth_join_id(j);
+  (void)join_in(rt, j);
+  ASSERT_EQ(seen_id, id);
+  close_runtime(rt);
+}
+
 /* A waker that is kept outlives the task, and even the runtime. */
 static rth_waker_t kept;
 static void keep_waker(void *arg, rth_cx_t *cx) {

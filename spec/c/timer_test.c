@@ -181,6 +181,42 @@ TEST(paused_time_jumps_to_the_next_timer_when_all_is_idle) {
   close_runtime(rt);
 }
 
+static RTH_ATOMIC(int) computes, may_end;
+static int does_compute(void *arg) {
+  (void)arg;
+  return rth__load_acq(&computes);
+}
+static int is_let_go(void *arg) {
+  (void)arg;
+  return rth__load_acq(&may_end);
+}
+static void compute(void *arg, rth_cx_t *cx) {
+  (void)cx;
+  rth__store_rel(&computes, 1);
+  spin_until(is_let_go, arg);
+}
+static void *let_go(void *rt) {
+  uint64_t t = now_of(rt);
+  usleep(10000);
+  ASSERT_EQ(now_of(rt), t);
+  rth__store_rel(&may_end, 1);
+  return NULL;
+}
+
+TEST(paused_time_waits_for_a_blocking_function_and_goes_on_after_it) {
+  rth_runtime_t *rt = paused();
+  rth_join_t *j = spawn_blocking(rth_runtime_handle(rt),
+                                 (job_t){.on_poll = compute});
+  uint64_t t = now_of(rt);
+  pthread_t thread;
+  spin_until(does_compute, NULL);
+  pthread_create(&thread, NULL, let_go, rt);
+  ASSERT_EQ((uint64_t)sleep_in(rt, t + 100 * SEC).value, t + 100 * SEC);
+  pthread_join(thread, NULL);
+  (void)join_in(rt, j);
+  close_runtime(rt);
+}
+
 static rth_poll_t advance_poll(void *self, rth_cx_t *cx, void **out) {
   (void)out;
   ASSERT_OK(rth_clock_advance(cx->handle, *(uint64_t *)self));
