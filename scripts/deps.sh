@@ -39,6 +39,7 @@ find_build() {
 find_test() {
   has_module busted.runner ||
     need busted lua-busted $(rock busted)
+  have ps || need ps procps procps-ng procps procps-ng procps
 }
 
 find_rock() {
