@@ -131,6 +131,7 @@ build = {
     ["rthandle"] = "lua/rthandle/init.lua",
     ["rthandle.meta.async_runtime"] = "lua/rthandle/meta/async_runtime.lua",
     ["rthandle.meta.rthandle"] = "lua/rthandle/meta/rthandle.lua",
+    ["rthandle.meta.sync"] = "lua/rthandle/meta/sync.lua",
   },
   copy_directories = { "csrc/include", "docs", "examples" },
 }
