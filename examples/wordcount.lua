@@ -3,10 +3,10 @@
 --   lua examples/wordcount.lua [DIR...]
 --
 -- Without arguments: the documentation and licence texts under /usr/share.
--- The files are found and read by blocking functions (spawn_blocking), counted
--- by tasks on the workers (spawn), and merged here.  Then the same functions
--- do the same work once more, one batch after the other on this thread only,
--- to show what the workers were worth.
+-- The files are found and read by blocking functions (spawn_blocking) and
+-- counted by one task for each worker (spawn), whose results are merged here.
+-- Then the same functions do the same work once more, one batch after the
+-- other on this thread only, to show what the workers were worth.
 local rt = require("rthandle")
 
 local TOP = 15
@@ -106,46 +106,56 @@ local function read_batch(batch)
   return table.concat(texts, "\n"), bytes, unreadable
 end
 
+local function new_totals() return { counts = {}, bytes = 0, unreadable = 0 } end
+
 -- A word is a run of ASCII letters and of bytes of UTF-8 sequences.
-local function count_words(text)
-  local counts = {}
+local function count(totals, text, bytes, unreadable)
+  local counts = totals.counts
   for word in text:lower():gmatch("[%a\x80-\xff]+") do
     counts[word] = (counts[word] or 0) + 1
   end
-  return counts
+  totals.bytes = totals.bytes + bytes
+  totals.unreadable = totals.unreadable + unreadable
 end
 
--- Runs on a worker.  While this batch is being read, the worker counts others.
-local function count_batch(batch)
-  local text, bytes, unreadable = rt.spawn_blocking(read_batch, batch):await()
-  return count_words(text), bytes, unreadable
+-- Runs on a worker.  The tasks take the batches in turn from a cursor that all
+-- of them share, so that a slow one takes fewer; each reads its next batch
+-- while it counts one.
+local function count_batches(batches, cursor)
+  local totals = new_totals()
+  local function read_next()
+    local guard <close> = cursor:lock()
+    local batch = batches[guard:update(function(i) return i + 1 end)]
+    return batch and rt.spawn_blocking(read_batch, batch)
+  end
+  local reading = read_next()
+  while reading do
+    local next_one = read_next()
+    count(totals, reading:await())
+    reading = next_one
+  end
+  return totals
 end
 
 -- 3. Merge -------------------------------------------------------------------
 
-local Totals = {}
-Totals.__index = Totals
-
-local function new_totals()
-  return setmetatable({ counts = {}, bytes = 0, unreadable = 0 }, Totals)
+local function merge(all, totals)
+  local counts = all.counts
+  for word, n in pairs(totals.counts) do
+    counts[word] = (counts[word] or 0) + n
+  end
+  all.bytes = all.bytes + totals.bytes
+  all.unreadable = all.unreadable + totals.unreadable
 end
 
-function Totals:merge(counts, bytes, unreadable)
-  local all = self.counts
-  for word, n in pairs(counts) do all[word] = (all[word] or 0) + n end
-  self.bytes = self.bytes + bytes
-  self.unreadable = self.unreadable + unreadable
-end
-
-function Totals:ranking()
+local function ranking(counts)
   local words, running = {}, 0
-  for word, n in pairs(self.counts) do
+  for word, n in pairs(counts) do
     words[#words + 1] = word
     running = running + n
   end
   table.sort(words, function(a, b)
-    local na, nb = self.counts[a], self.counts[b]
-    if na ~= nb then return na > nb end
+    if counts[a] ~= counts[b] then return counts[a] > counts[b] end
     return a < b
   end)
   return words, running
@@ -165,26 +175,28 @@ local function progress_ends()
   if terminal then io.stderr:write("\r\27[K") end
 end
 
--- At most `limit` batches are under way at a time: this bounds the memory.
-local function count_parallel(batches, limit)
-  local totals, tasks = new_totals(), {}
-  for i = 1, #batches + limit do
-    if batches[i] then tasks[i] = rt.spawn(count_batch, batches[i]) end
-    local oldest = tasks[i - limit]
-    if oldest then
-      totals:merge(oldest:await())
-      tasks[i - limit] = nil
-      progress("parallel", i - limit, #batches)
-    end
+local function show_progress(cursor, all)
+  while true do
+    rt.sleep(0.1)
+    local guard <close> = cursor:lock()
+    progress("parallel", math.min(guard:get(), all), all)
   end
-  return totals
+end
+
+local function count_parallel(batches, workers)
+  local cursor = rt.sync.Mutex(0)
+  local watcher = terminal and rt.spawn_local(show_progress, cursor, #batches)
+  local tasks, all = {}, new_totals()
+  for i = 1, workers do tasks[i] = rt.spawn(count_batches, batches, cursor) end
+  for i = 1, workers do merge(all, tasks[i]:await()) end
+  if watcher then watcher:abort() end
+  return all
 end
 
 local function count_serial(batches)
   local totals = new_totals()
   for i, batch in ipairs(batches) do
-    local text, bytes, unreadable = read_batch(batch)
-    totals:merge(count_words(text), bytes, unreadable)
+    count(totals, read_batch(batch))
     progress("serial", i, #batches)
   end
   return totals
@@ -204,7 +216,7 @@ local function grouped(n)
 end
 
 local function report(totals)
-  local words, running = totals:ranking()
+  local words, running = ranking(totals.counts)
   for i = 1, math.min(TOP, #words) do
     print(("%3d  %-20s %12s"):format(i, words[i],
       grouped(totals.counts[words[i]])))
@@ -247,7 +259,7 @@ local function main(dirs)
   local limit = math.max(1 << 18, math.min(1 << 20, size // (16 * workers)))
   local batches = make_batches(files, limit)
 
-  local totals, parallel = timed(count_parallel, batches, 2 * workers)
+  local totals, parallel = timed(count_parallel, batches, workers)
   local again, serial = timed(count_serial, batches)
   progress_ends()
 
