@@ -166,6 +166,29 @@ describe("the annotations name exactly", function()
     end
   end)
 
+  it("what rt.net holds, and the methods of sockets", function()
+    local guard <close> = runtime:enter()
+    assert.is_not_nil(guard)
+    local net = rt.net
+    assert.are.same(names_of(net), merged(functions.net, fields.net))
+    for name in pairs(fields.net) do
+      assert.are.same(names_of(net[name]), functions[name .. "Class"], name)
+    end
+    local listener = assert(net.TcpListener.bind("127.0.0.1:0"))
+    assert.are.same(methods_of(listener), functions.Listener)
+    local tcp = assert(net.TcpStream.connect(listener:local_addr()))
+    local stream = merged(merged(functions.Reads, functions.Writes),
+      merged(functions.Socket, functions.Stream))
+    assert.are.same(methods_of(tcp), merged(stream, functions.TcpStream))
+    local unix, other = assert(net.UnixStream.pair())
+    assert.are.same(methods_of(unix), stream)
+    local reader, writer = other:split()
+    assert.are.same(methods_of(reader),
+      merged(functions.Reads, functions.Socket))
+    assert.are.same(methods_of(writer),
+      merged(functions.Writes, functions.Socket))
+  end)
+
   it("the fields of metrics", function()
     local metrics = runtime:metrics()
     assert.are.same(names_of(metrics), fields.Metrics)

@@ -99,6 +99,11 @@ RTH_MUSTUSE int rth_stream_from_fd(rth_handle_t *h, int fd,
 ** reads, the other one writes.  The buffer stays with `s`.
 ** Fails: RTH_ENOMEM, RTH_EMFILE, RTH_ESHUTDOWN. */
 RTH_MUSTUSE int rth_stream_dup(rth_stream_t *s, rth_stream_t **out);
+/* What `from` has in its buffer goes to its new dup `to`, which is to read
+** from now on.  Nobody waits to read.  Thread: user of both. */
+void rth_stream_move_input(rth_stream_t *from, rth_stream_t *to);
+/* The runtime that used it last.  Borrowed.  Thread: user. */
+rth_handle_t *rth_stream_handle(const rth_stream_t *s);
 
 /* What a read answers is borrowed: good until the next read of the stream,
 ** cancel or free.
@@ -124,6 +129,12 @@ int rth_stream_read_line(rth_stream_t *s, rth_cx_t *cx, size_t max,
 int rth_stream_read_all(rth_stream_t *s, rth_cx_t *cx, size_t limit,
                         rth_bytes_t *out);
 
+/* The last read gives back what it answered: for one that was not cancelled
+** in time.  Nothing was done with the stream since.  Thread: user. */
+void rth_stream_unread(rth_stream_t *s);
+/* How many bytes came and were not taken yet.  Thread: user. */
+size_t rth_stream_buffered(const rth_stream_t *s);
+
 /* Progress of one write.  The pieces are borrowed until it is done. */
 typedef struct rth_write {
   const rth_bytes_t *pieces;
@@ -138,6 +149,10 @@ int rth_stream_write_all(rth_stream_t *s, rth_cx_t *cx, rth_write_t *w);
 /* The pending read or write is given up.  Thread: user. */
 void rth_stream_cancel_read(rth_stream_t *s);
 void rth_stream_cancel_write(rth_stream_t *s);
+/* The task that waits to read (to write), if any, is woken with -ECANCELED,
+** as if the stream had been closed.  Thread: user. */
+void rth_stream_stop_read(rth_stream_t *s);
+void rth_stream_stop_write(rth_stream_t *s);
 
 /* Sends FIN: the peer reads the end.  Thread: user. */
 RTH_MUSTUSE int rth_stream_shutdown(rth_stream_t *s);
@@ -178,6 +193,7 @@ void rth_listener_cancel(rth_listener_t *l);
 RTH_MUSTUSE int rth_listener_local_addr(const rth_listener_t *l,
                                         rth_addr_t *a);
 /* As those of streams. */
+rth_handle_t *rth_listener_handle(const rth_listener_t *l);
 RTH_MUSTUSE int rth_listener_detach(rth_listener_t *l);
 void rth_listener_close(rth_listener_t *l);
 int rth_listener_is_closed(const rth_listener_t *l);
@@ -205,6 +221,7 @@ RTH_MUSTUSE int rth_udp_set_broadcast(rth_udp_t *u, int on);
 RTH_MUSTUSE int rth_udp_local_addr(const rth_udp_t *u, rth_addr_t *a);
 RTH_MUSTUSE int rth_udp_peer_addr(const rth_udp_t *u, rth_addr_t *a);
 /* As those of streams. */
+rth_handle_t *rth_udp_handle(const rth_udp_t *u);
 RTH_MUSTUSE int rth_udp_detach(rth_udp_t *u);
 void rth_udp_close(rth_udp_t *u);
 int rth_udp_is_closed(const rth_udp_t *u);

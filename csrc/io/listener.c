@@ -128,6 +128,10 @@ int rth_listener_local_addr(const rth_listener_t *l, rth_addr_t *a) {
   return err != 0 ? err : rth__socket_local(l->io.fd, a);
 }
 
+rth_handle_t *rth_listener_handle(const rth_listener_t *l) {
+  return l->io.handle;
+}
+
 int rth_listener_detach(rth_listener_t *l) {
   return rth__source_detach(&l->io);
 }

@@ -68,6 +68,7 @@ static int begin(rth_stream_t *s, rth_cx_t *cx) {
 
 static int finish(rth_stream_t *s, size_t n, rth_bytes_t *out) {
   *out = rth__buffer_take(&s->in, n);
+  s->taken = n;
   s->scanned = 0;
   rth__source_end(&s->io, RTH_SIDE_READ);
   return RTH_READY;
@@ -77,6 +78,15 @@ static int finish(rth_stream_t *s, size_t n, rth_bytes_t *out) {
 static int fail(rth_stream_t *s, int err) {
   rth_stream_cancel_read(s);
   return err;
+}
+
+void rth_stream_unread(rth_stream_t *s) {
+  s->in.from -= s->taken;
+  s->taken = 0;
+}
+
+size_t rth_stream_buffered(const rth_stream_t *s) {
+  return rth__buffer_len(&s->in);
 }
 
 /* ---- amounts ------------------------------------------------------------ */

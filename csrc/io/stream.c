@@ -65,6 +65,16 @@ int rth_stream_dup(rth_stream_t *s, rth_stream_t **out) {
   return err;
 }
 
+void rth_stream_move_input(rth_stream_t *from, rth_stream_t *to) {
+  rth__buffer_t none = {0};
+  to->in = from->in;
+  to->chunk = from->chunk;
+  to->end = from->end;
+  from->in = none;
+}
+
+rth_handle_t *rth_stream_handle(const rth_stream_t *s) { return s->io.handle; }
+
 int rth_stream_detach(rth_stream_t *s) {
   int err = rth__source_detach(&s->io);
   if (err == 0) rth__buffer_trim(&s->in, NULL);
@@ -89,6 +99,14 @@ void rth_stream_cancel_read(rth_stream_t *s) {
 
 void rth_stream_cancel_write(rth_stream_t *s) {
   rth__source_end(&s->io, RTH_SIDE_WRITE);
+}
+
+void rth_stream_stop_read(rth_stream_t *s) {
+  rth__source_stop(&s->io, RTH_SIDE_READ);
+}
+
+void rth_stream_stop_write(rth_stream_t *s) {
+  rth__source_stop(&s->io, RTH_SIDE_WRITE);
 }
 
 /* ---- writing ------------------------------------------------------------ */

@@ -9,6 +9,7 @@ struct rth_stream {
   rth__source_t io;
   rth__buffer_t in;
   size_t chunk;   /* how much the next read asks for */
+  size_t taken;   /* by the last read: see rth_stream_unread */
   size_t scanned; /* of what is in the buffer: has no delimiter, seen before */
   int end;        /* what reads answer once the buffer is empty; 0: open */
 };

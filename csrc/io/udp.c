@@ -132,6 +132,8 @@ int rth_udp_peer_addr(const rth_udp_t *u, rth_addr_t *a) {
   return err != 0 ? err : rth__socket_peer(u->io.fd, a);
 }
 
+rth_handle_t *rth_udp_handle(const rth_udp_t *u) { return u->io.handle; }
+
 int rth_udp_detach(rth_udp_t *u) {
   int err = rth__source_detach(&u->io);
   if (err == 0) {

@@ -164,15 +164,23 @@ static int await_plain(lua_State *L, rthL_State *S, rthL_Op *op,
 
 /* ---- both --------------------------------------------------------------- */
 
+static int refuse(lua_State *L, rthL_State *S, rthL_Op *op, const char *why) {
+  leave(L, S, op);
+  return luaL_error(L, "%s", why);
+}
+
+int rthL_await_pending(lua_State *L, rthL_State *S, rthL_Op *op) {
+  const char *why = refusal(L, S);
+  if (why != NULL) return refuse(L, S, op, why);
+  return suspend(L, S, op, resumed);
+}
+
 int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h) {
   rth_cx_t *cx = S->cx;
   const char *why;
   if (S->cur == NULL) return await_plain(L, S, op, h);
   why = refusal(L, S);
-  if (why != NULL) {
-    leave(L, S, op);
-    return luaL_error(L, "%s", why);
-  }
+  if (why != NULL) return refuse(L, S, op, why);
   if (cx->budget != NULL && *cx->budget == 0) {
     rth_yield(cx);
   } else if (op->type->poll(S, op, cx) == RTH_READY) {

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lua/state.h"
@@ -61,6 +62,45 @@ void rthL_report(const char *format, ...) {
 int rthL_raise(lua_State *L, int code) {
   if (code == RTH_ENOMEM) return luaL_error(L, "not enough memory");
   return luaL_error(L, "%s", rth_strerror(code));
+}
+
+/* ---- unknown names ------------------------------------------------------ */
+
+/* Letters to insert, delete or change to get from a to b. */
+static int distance(const char *a, const char *b) {
+  int row[40], i, j, n = (int)strlen(b);
+  for (j = 0; j <= n; j++) row[j] = j;
+  for (i = 1; a[i - 1] != '\0'; i++) {
+    int corner = row[0];
+    row[0] = i;
+    for (j = 1; j <= n; j++) {
+      int change = corner + (a[i - 1] != b[j - 1]);
+      int least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+      corner = row[j];
+      row[j] = change < least ? change : least;
+    }
+  }
+  return row[n];
+}
+
+int rthL_unknown(lua_State *L, const char *what, const char *key,
+                 const void *names, size_t size, int n) {
+  const char *name, *best = NULL;
+  int least = 3 + (int)strlen(key) / 5, i;
+  if (strlen(key) < 64)
+    for (i = 0; i < n; i++) {
+      int d;
+      memcpy(&name, (const char *)names + (size_t)i * size, sizeof name);
+      d = distance(key, name);
+      if (d < least) {
+        least = d;
+        best = name;
+      }
+    }
+  if (best != NULL)
+    return luaL_error(L, "unknown %s option '%s' (did you mean '%s'?)", what,
+                      key, best);
+  return luaL_error(L, "unknown %s option '%s'", what, key);
 }
 
 uint64_t rthL_checkseconds(lua_State *L, int arg) {

@@ -98,6 +98,9 @@ rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f);
 ** suspends; in plain code it blocks the thread, on the executor of `h`. */
 int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h);
 
+/* The same in a fiber, for an operation that was polled and is PENDING. */
+int rthL_await_pending(lua_State *L, rthL_State *S, rthL_Op *op);
+
 /* Whether this code, in a fiber, may suspend it. */
 int rthL_may_suspend(lua_State *L, rthL_State *S);
 

@@ -14,6 +14,7 @@
 #include "lua/handle.h"
 #include "lua/join.h"
 #include "lua/move.h"
+#include "lua/net.h"
 #include "lua/sync.h"
 #include "lua/thread.h"
 
@@ -57,6 +58,7 @@ EXPORT int luaopen_rthandle_core(lua_State *L) {
   rthL_open_timeout(L, S);
   rthL_open_interval(L, S);
   rthL_open_sync(L, S);
+  rthL_open_net(L, S);
   rthL_open_select(L, S);
   rthL_open_joinset(L, S);
   rthL_open_coroutine(L, S);

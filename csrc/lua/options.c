@@ -148,41 +148,7 @@ static const struct {
 
 enum { NOPTIONS = sizeof options / sizeof *options };
 
-/* ---- unknown names ------------------------------------------------------ */
-
-/* Letters to insert, delete or change to get from a to b. */
-static int distance(const char *a, const char *b) {
-  int row[40], i, j, n = (int)strlen(b);
-  for (j = 0; j <= n; j++) row[j] = j;
-  for (i = 1; a[i - 1] != '\0'; i++) {
-    int corner = row[0];
-    row[0] = i;
-    for (j = 1; j <= n; j++) {
-      int change = corner + (a[i - 1] != b[j - 1]);
-      int least = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
-      corner = row[j];
-      row[j] = change < least ? change : least;
-    }
-  }
-  return row[n];
-}
-
-static int unknown(lua_State *L, const char *key) {
-  int best = 0, least = 1 << 20, i;
-  if (strlen(key) < 64)
-    for (i = 0; i < NOPTIONS; i++) {
-      int d = distance(key, options[i].name);
-      if (d < least) {
-        least = d;
-        best = i;
-      }
-    }
-  if (least <= 2 + (int)strlen(key) / 5)
-    return luaL_error(L,
-                      "unknown runtime option '%s' (did you mean '%s'?)", key,
-                      options[best].name);
-  return luaL_error(L, "unknown runtime option '%s'", key);
-}
+/* ---- the table ---------------------------------------------------------- */
 
 static void read_table(lua_State *L, Reading *r) {
   lua_pushnil(L);
@@ -195,7 +161,8 @@ static void read_table(lua_State *L, Reading *r) {
     key = lua_tostring(L, -2);
     for (i = 0; i < NOPTIONS; i++)
       if (strcmp(key, options[i].name) == 0) break;
-    if (i == NOPTIONS) unknown(L, key);
+    if (i == NOPTIONS)
+      rthL_unknown(L, "runtime", key, options, sizeof *options, NOPTIONS);
     options[i].read(L, r, key);
     lua_pop(L, 1);
   }

@@ -44,6 +44,14 @@ typedef enum rthL_Type {
   RTHL_WATCH_RX,
   RTHL_ONCE,
   RTHL_ONCEDUTY,
+  RTHL_STREAMWRITER, /* rt.net, from here on: in an order of its own */
+  RTHL_TCPSTREAM,
+  RTHL_UNIXSTREAM,
+  RTHL_STREAMREADER,
+  RTHL_TCPLISTENER,
+  RTHL_UNIXLISTENER,
+  RTHL_UDPSOCKET,
+  RTHL_LOOKUP,
   RTHL_NTYPES
 } rthL_Type;
 
@@ -135,6 +143,11 @@ void rthL_report(const char *format, ...)
     __attribute__((format(printf, 1, 2)))
 #endif
     ;
+
+/* Raises: unknown <what> option 'key', with the nearest of n names if one is
+** near.  The names are the first members of structs of `size` bytes. */
+int rthL_unknown(lua_State *L, const char *what, const char *key,
+                 const void *names, size_t size, int n);
 
 /* Raises the text of a core's error code. */
 int rthL_raise(lua_State *L, int code);

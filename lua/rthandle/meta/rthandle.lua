@@ -11,6 +11,7 @@
 ---@field Handle rthandle.HandleClass
 ---@field time rthandle.time
 ---@field sync rthandle.sync
+---@field net rthandle.net
 ---@field JoinSet rthandle.JoinSetClass
 ---@field CancellationToken rthandle.CancellationTokenClass
 ---@field coroutine coroutinelib A drop-in for the coroutine library: coroutines that may suspend the task that resumes them.

@@ -1,0 +1,219 @@
+---@meta _
+-- luacheck: ignore 211 212 241 631 (it declares, and never runs)
+-- Annotations for the Lua language server: rt.net, sockets and names.
+
+---What may be done with every stream that is read.
+---@class rthandle.Reads
+local Reads = {}
+
+---What is there, at most n bytes; waits for the first. nil, message, code:
+---at the end of the stream the code is "EOF".
+---@async
+---@param n? integer
+---@return string? data
+---@return string? message
+---@return string? code
+function Reads:read(n) end
+
+---n bytes. Where the stream ends before, they stay unread.
+---@async
+---@param n integer
+---@return string? data
+---@return string? message
+---@return string? code
+function Reads:read_exact(n) end
+
+---A line without its end; the last one may have none. One of more than max
+---bytes is an error (code "EMSGSIZE") and stays unread.
+---@async
+---@param max? integer
+---@return string? line
+---@return string? message
+---@return string? code
+function Reads:read_line(max) end
+
+---Up to and with the delimiter; the rest at the end of the stream.
+---@async
+---@param delimiter string
+---@param max? integer
+---@return string? data
+---@return string? message
+---@return string? code
+function Reads:read_until(delimiter, max) end
+
+---Everything until the end, which may be "".
+---@async
+---@param limit? integer
+---@return string? data
+---@return string? message
+---@return string? code
+function Reads:read_all(limit) end
+
+---for line in stream:lines() do. Ends where read_line would give nil.
+---@param max? integer
+---@return fun(...): string?
+---@return any
+function Reads:lines(max) end
+
+---What may be done with every stream that is written.
+---@class rthandle.Writes
+local Writes = {}
+
+---Writes all of them; waits while the peer does not keep up.
+---@async
+---@param ... string|number
+---@return true?
+---@return string? message
+---@return string? code
+function Writes:write_all(...) end
+
+---Sends what was written, then the end of the stream.
+---@return true?
+---@return string? message
+---@return string? code
+function Writes:shutdown() end
+
+---What every socket has.
+---@class rthandle.Socket
+local Socket = {}
+
+---Closes it. Tasks that wait on it get nil, message, "ECANCELED".
+---@return true
+function Socket:close() end
+
+---@return string? address
+---@return string? message
+---@return string? code
+function Socket:local_addr() end
+
+---@return string? address
+---@return string? message
+---@return string? code
+function Socket:peer_addr() end
+
+---A connection. It is moved.
+---@class rthandle.Stream: rthandle.Socket, rthandle.Reads, rthandle.Writes
+local Stream = {}
+
+---Two halves, for two tasks. The stream itself is empty from then on.
+---@return rthandle.StreamReader
+---@return rthandle.StreamWriter
+function Stream:split() end
+
+---@class rthandle.TcpStream: rthandle.Stream
+local TcpStream = {}
+
+---Whether small writes are sent at once, rather than collected (TCP_NODELAY).
+---@param on boolean
+---@return true?
+---@return string? message
+---@return string? code
+function TcpStream:set_nodelay(on) end
+
+---@return boolean?
+---@return string? message
+---@return string? code
+function TcpStream:nodelay() end
+
+---@class rthandle.UnixStream: rthandle.Stream
+
+---The half of a stream that reads. It is moved.
+---@class rthandle.StreamReader: rthandle.Socket, rthandle.Reads
+
+---The half of a stream that writes; closing it ends what the peer reads. It is
+---moved.
+---@class rthandle.StreamWriter: rthandle.Socket, rthandle.Writes
+
+---A listening socket. It is moved.
+---@class rthandle.Listener
+local Listener = {}
+
+---Waits for a connection.
+---@async
+---@return rthandle.Stream? stream
+---@return string? peer its address, or the message
+---@return string? code
+function Listener:accept() end
+
+---for stream, peer in listener:incoming() do. Ends where accept gives nil.
+---@return fun(...): rthandle.Stream?, string?
+---@return any
+function Listener:incoming() end
+
+---@return true
+function Listener:close() end
+
+---@return string? address
+---@return string? message
+---@return string? code
+function Listener:local_addr() end
+
+---@class rthandle.TcpListenerClass
+local TcpListenerClass = {}
+
+---@class rthandle.ListenerOptions
+---@field reuse_port? boolean Several listeners may share the address; the system spreads the connections.
+---@field backlog? integer Connections that may wait to be accepted (1024).
+
+---@param address string "127.0.0.1:8080", "[::1]:0", "localhost:80"; or a host, and the port after it
+---@param options? rthandle.ListenerOptions
+---@return rthandle.Listener?
+---@return string? message
+---@return string? code
+function TcpListenerClass.bind(address, options) end
+
+---@class rthandle.TcpStreamClass
+local TcpStreamClass = {}
+
+---@class rthandle.ConnectOptions
+---@field nodelay? boolean As set_nodelay.
+
+---Tries each address of the name; the message names them.
+---@async
+---@param address string "host:port"; or a host, and the port after it
+---@param options? rthandle.ConnectOptions
+---@return rthandle.TcpStream?
+---@return string? message
+---@return string? code
+function TcpStreamClass.connect(address, options) end
+
+---@class rthandle.UnixListenerClass
+local UnixListenerClass = {}
+
+---@param path string
+---@return rthandle.Listener?
+---@return string? message
+---@return string? code
+function UnixListenerClass.bind(path) end
+
+---@class rthandle.UnixStreamClass
+local UnixStreamClass = {}
+
+---@async
+---@param path string
+---@return rthandle.UnixStream?
+---@return string? message
+---@return string? code
+function UnixStreamClass.connect(path) end
+
+---Two streams, connected to each other.
+---@return rthandle.UnixStream?
+---@return rthandle.UnixStream|string
+---@return string? code
+function UnixStreamClass.pair() end
+
+---rt.net: sockets and names.
+---@class rthandle.net
+---@field TcpListener rthandle.TcpListenerClass
+---@field TcpStream rthandle.TcpStreamClass
+---@field UnixListener rthandle.UnixListenerClass
+---@field UnixStream rthandle.UnixStreamClass
+local net = {}
+
+---The addresses of "host:port".
+---@async
+---@param address string
+---@return string[]?
+---@return string? message
+---@return string? code
+function net.lookup_host(address) end
