@@ -98,7 +98,7 @@ static int guard_close(lua_State *L) {
 }
 
 static int guard_gc(lua_State *L) {
-  Guard *g = lua_touserdata(L, 1);
+  Guard *g = rthL_check(L, rthL_here(L), 1, RTHL_GUARD);
   if (g->node == NULL) return 0;
   g->node->guard = NULL;
   rthL_report("rthandle: EnterGuard collected without close: use "

@@ -252,7 +252,7 @@ static int joinerror_index(lua_State *L) {
 }
 
 static int joinerror_gc(lua_State *L) {
-  JoinError *e = lua_touserdata(L, 1);
+  JoinError *e = rthL_check(L, rthL_here(L), 1, RTHL_ERROR);
   rthL_failure_free(e->f);
   e->f = &no_memory; /* another finalizer may still look */
   return 0;

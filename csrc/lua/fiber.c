@@ -60,6 +60,11 @@ static int pool_push(rthL_State *S, lua_State *co, int ref) {
   return 1;
 }
 
+/* A debug hook that a task set would run in the next one. */
+static int may_reuse(lua_State *co) {
+  return lua_status(co) == LUA_OK && lua_gethook(co) == NULL;
+}
+
 void rthL_fiber_release(rthL_State *S, rthL_Fiber *f) {
   lua_State *co = f->co;
   if (f->extra != NULL) { /* few have one */
@@ -71,7 +76,7 @@ void rthL_fiber_release(rthL_State *S, rthL_Fiber *f) {
   if (co == NULL) return;
   f->co = NULL;
   lua_settop(co, 0);
-  if (lua_status(co) == LUA_OK && pool_push(S, co, f->ref)) return;
+  if (may_reuse(co) && pool_push(S, co, f->ref)) return;
   /* Both keys exist, so nothing here allocates. */
   lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
   luaL_unref(co, -1, f->ref);

@@ -257,7 +257,7 @@ static int handle_eq(lua_State *L) {
 }
 
 static int handle_gc(lua_State *L) {
-  Handle *ud = lua_touserdata(L, 1);
+  Handle *ud = rthL_check(L, rthL_here(L), 1, RTHL_HANDLE);
   rth_handle_t *h = ud->h;
   ud->h = NULL;
   if (h != NULL) rth_handle_free(h);

@@ -100,7 +100,7 @@ static int interval_missed(lua_State *L) {
 }
 
 static int interval_gc(lua_State *L) {
-  Interval *v = lua_touserdata(L, 1);
+  Interval *v = rthL_check(L, rthL_here(L), 1, RTHL_INTERVAL);
   rth_handle_t *h = v->handle;
   if (h == NULL) return 0;
   v->handle = NULL;

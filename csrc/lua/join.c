@@ -404,7 +404,7 @@ static void forget_waits(rthL_Join *j) {
 }
 
 static int join_gc(lua_State *L) {
-  rthL_Join *j = lua_touserdata(L, 1);
+  rthL_Join *j = rthL_check(L, rthL_here(L), 1, RTHL_JOIN);
   rth_join_t *core = j->u.core;
   j->u.core = NULL;
   forget_waits(j);
@@ -504,7 +504,7 @@ static int abort_tostring(lua_State *L) {
 }
 
 static int abort_gc(lua_State *L) {
-  Abort *a = lua_touserdata(L, 1);
+  Abort *a = rthL_check(L, rthL_here(L), 1, RTHL_ABORT);
   rth_abort_t *core = a->core;
   a->core = NULL;
   if (core != NULL) rth_abort_free(core);

@@ -419,7 +419,7 @@ void rthL_watch_see(lua_State *L, rthL_State *S) {
 }
 
 static int watch_gc(lua_State *L) {
-  Watch *w = lua_touserdata(L, 1);
+  Watch *w = rthL_check(L, rthL_here(L), 1, RTHL_WATCH);
   rth_join_t *core = w->core;
   w->core = NULL;
   if (core != NULL) rth_join_free(core); /* the core reports it */

@@ -117,7 +117,7 @@ static int runtime_shutdown_background(lua_State *L) {
 }
 
 static int runtime_gc(lua_State *L) {
-  Runtime *r = lua_touserdata(L, 1);
+  Runtime *r = rthL_check(L, rthL_here(L), 1, RTHL_RUNTIME);
   rth_runtime_t *rt = r->rt;
   if (r->shared != NULL) rthL_shared_free(r->shared);
   r->shared = NULL;

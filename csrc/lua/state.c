@@ -53,6 +53,18 @@ static int state_gc(lua_State *L) {
   return 0;
 }
 
+/* From here on luaL_unref allocates nothing in the table at idx: releases
+** before 5.4.3 make the head of its list of free references, t[0], only when
+** the first one is freed. */
+static void begin_references(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  if (lua_rawgeti(L, idx, 0) == LUA_TNIL) {
+    lua_pushinteger(L, 0);
+    lua_rawseti(L, idx, 0);
+  }
+  lua_pop(L, 1);
+}
+
 rthL_State *rthL_state_open(lua_State *L) {
   static const luaL_Reg meta[] = {{"__gc", state_gc}, {NULL, NULL}};
   rthL_State *S = lua_newuserdatauv(L, sizeof *S, 0);
@@ -63,7 +75,9 @@ rthL_State *rthL_state_open(lua_State *L) {
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   S->L = S->from = lua_tothread(L, -1);
   lua_pop(L, 1);
+  begin_references(L, LUA_REGISTRYINDEX);
   lua_newtable(L);
+  begin_references(L, -1);
   S->anchors = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushliteral(L, "attempt to yield from outside a coroutine");
   S->stray = luaL_ref(L, LUA_REGISTRYINDEX);

@@ -250,15 +250,20 @@ static int run_blocking(lua_State *L) {
 static rth_poll_t blocking_poll(void *self, rth_cx_t *cx, void **out) {
   rthL_State *S = cx->data;
   rthL_Shared *sh = rth_handle_arg(cx->handle);
-  int rc;
+  lua_Hook hook;
+  int mask, count, rc;
   Call c;
   call_init(&c, self, S, cx);
   if (S == NULL) return failed(&c, out);
   S->from = S->L;
   S->task_id = cx->task_id;
+  hook = lua_gethook(S->L);
+  mask = lua_gethookmask(S->L);
+  count = lua_gethookcount(S->L);
   (void)rth_counter_add(&sh->blocking, 1);
   rc = protect(&c, run_blocking);
   rthL_state_reset(S);
+  lua_sethook(S->L, hook, mask, count); /* the next one's is not this one's */
   (void)rth_counter_add(&sh->blocking, -1); /* before anybody has the result */
   S->task_id = 0;
   if (rc != LUA_OK || c.failure != NULL) return failed(&c, out);

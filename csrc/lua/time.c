@@ -185,7 +185,7 @@ static int sleep_is_elapsed(lua_State *L) {
 }
 
 static int sleep_gc(lua_State *L) {
-  Sleep *s = lua_touserdata(L, 1);
+  Sleep *s = rthL_check(L, rthL_here(L), 1, RTHL_SLEEP);
   rth_handle_t *h = s->handle;
   if (h == NULL) return 0;
   s->handle = NULL;
