@@ -97,6 +97,7 @@ build = {
         "csrc/lua/time.c",
         "csrc/lua/timeout.c",
         "csrc/lua/token.c",
+        "csrc/lua/udp.c",
         "csrc/lua/watch.c",
         "csrc/queue/inbox.c",
         "csrc/queue/inject.c",

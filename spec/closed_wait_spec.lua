@@ -53,6 +53,26 @@ local waits = {
     s:spawn(nap)
     return function() return s:join_next() end, function() nap() nap() end
   end,
+  ["bytes of a stream"] = function()
+    local a, b = rt.net.UnixStream.pair()
+    return function() return a:read_until("end") end,
+      function() b:write_all("the end") end
+  end,
+  ["a stream to take bytes"] = function()
+    local a, b = rt.net.UnixStream.pair()
+    return function() return a:write_all(("x"):rep(10 * 1024 * 1024)) end,
+      function() b:read_exact(1024 * 1024) b:close() nap() end
+  end,
+  ["a connection"] = function()
+    local l = rt.net.TcpListener.bind("127.0.0.1:0")
+    return function() return l:accept() end,
+      function() return rt.net.TcpStream.connect(l:local_addr()) end
+  end,
+  ["a datagram"] = function()
+    local a = rt.net.UdpSocket.bind("127.0.0.1:0")
+    return function() return a:recv() end,
+      function() a:send_to("x", a:local_addr()) end
+  end,
   timeout = function()
     return function() return rt.timeout(0.01, rt.sleep, 1) end,
       function() nap() nap() end

@@ -180,6 +180,9 @@ describe("the annotations name exactly", function()
     local stream = merged(merged(functions.Reads, functions.Writes),
       merged(functions.Socket, functions.Stream))
     assert.are.same(methods_of(tcp), merged(stream, functions.TcpStream))
+    local udp = assert(net.UdpSocket.bind("127.0.0.1:0"))
+    assert.are.same(methods_of(udp),
+      merged(functions.UdpSocket, functions.Socket))
     local unix, other = assert(net.UnixStream.pair())
     assert.are.same(methods_of(unix), stream)
     local reader, writer = other:split()

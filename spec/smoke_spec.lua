@@ -183,6 +183,15 @@ describe("a coroutine of a waiting task", function()
     ["a local task"] = function() rt.spawn_local(nap):await() end,
     Sleep = function() rt.time.Sleep(0.001):await() end,
     timeout = function() rt.timeout(0.001, rt.sleep, 10) end,
+    ["a stream to take bytes"] = function()
+      local a, b = rt.net.UnixStream.pair()
+      rt.spawn_local(function()
+        rt.sleep(0.001)
+        b:read_exact(1024 * 1024)
+        b:close()
+      end)
+      a:write_all(("x"):rep(10 * 1024 * 1024))
+    end,
     ["a nested coroutine"] = function() rt.coroutine.wrap(nap)() end,
   }
   for name, wait in pairs(waits) do

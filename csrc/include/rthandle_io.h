@@ -149,10 +149,10 @@ int rth_stream_write_all(rth_stream_t *s, rth_cx_t *cx, rth_write_t *w);
 /* The pending read or write is given up.  Thread: user. */
 void rth_stream_cancel_read(rth_stream_t *s);
 void rth_stream_cancel_write(rth_stream_t *s);
-/* The task that waits to read (to write), if any, is woken with -ECANCELED,
-** as if the stream had been closed.  Thread: user. */
-void rth_stream_stop_read(rth_stream_t *s);
-void rth_stream_stop_write(rth_stream_t *s);
+/* The task that waits to read (to write), if any, is polled again.
+** Thread: user. */
+void rth_stream_wake_read(rth_stream_t *s);
+void rth_stream_wake_write(rth_stream_t *s);
 
 /* Sends FIN: the peer reads the end.  Thread: user. */
 RTH_MUSTUSE int rth_stream_shutdown(rth_stream_t *s);

@@ -169,8 +169,9 @@ int rth__source_begin(rth__source_t *s, rth_cx_t *cx, enum rth__side side) {
     rth__source_end(s, side);
     return RTH_ESHUTDOWN;
   }
-  if (RTH_UNLIKELY(s->fd < 0 || r->cancelled)) {
+  if (RTH_UNLIKELY(s->fd < 0)) {
     int cancelled = r->cancelled;
+    r->cancelled = 0;
     rth__source_end(s, side);
     return cancelled ? -ECANCELED : -EBADF;
   }
@@ -211,15 +212,7 @@ int rth__source_wait(rth__source_t *s, rth_cx_t *cx, enum rth__side side) {
 void rth__source_end(rth__source_t *s, enum rth__side side) {
   rth__waiter_t *r = &s->side[side];
   r->owner = NULL;
-  r->cancelled = 0;
   rth_waker_drop(&r->waker);
-}
-
-void rth__source_stop(rth__source_t *s, enum rth__side side) {
-  rth__waiter_t *r = &s->side[side];
-  if (r->owner == NULL) return;
-  r->cancelled = 1;
-  rth_wake(&r->waker);
 }
 
 /* ---- the end ------------------------------------------------------------ */

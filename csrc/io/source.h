@@ -20,7 +20,7 @@ enum rth__side { RTH_SIDE_READ, RTH_SIDE_WRITE };
 typedef struct rth__waiter {
   rth_waker_t waker; /* empty: it was woken, or nobody waits */
   const void *owner; /* data of that waker: who has this side; or NULL */
-  uint8_t cancelled; /* closed, stopped: the next poll of its owner is told */
+  uint8_t cancelled; /* closed while it waited: its next poll is told */
   uint8_t dry;       /* the last try took all there was: wait before a try */
   uint8_t ignored;   /* events while the owner was woken but not polled */
 } rth__waiter_t;
@@ -45,9 +45,6 @@ int rth__source_begin(rth__source_t *s, rth_cx_t *cx, enum rth__side side);
 int rth__source_wait(rth__source_t *s, rth_cx_t *cx, enum rth__side side);
 /* The operation is over, or given up: its side is free. */
 void rth__source_end(rth__source_t *s, enum rth__side side);
-
-/* Who has this side is woken and told -ECANCELED. */
-void rth__source_stop(rth__source_t *s, enum rth__side side);
 
 /* Leaves the loop.  -EBUSY: somebody waits. */
 int rth__source_detach(rth__source_t *s);

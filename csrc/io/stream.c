@@ -101,12 +101,12 @@ void rth_stream_cancel_write(rth_stream_t *s) {
   rth__source_end(&s->io, RTH_SIDE_WRITE);
 }
 
-void rth_stream_stop_read(rth_stream_t *s) {
-  rth__source_stop(&s->io, RTH_SIDE_READ);
+void rth_stream_wake_read(rth_stream_t *s) {
+  rth_wake(&s->io.side[RTH_SIDE_READ].waker);
 }
 
-void rth_stream_stop_write(rth_stream_t *s) {
-  rth__source_stop(&s->io, RTH_SIDE_WRITE);
+void rth_stream_wake_write(rth_stream_t *s) {
+  rth_wake(&s->io.side[RTH_SIDE_WRITE].waker);
 }
 
 /* ---- writing ------------------------------------------------------------ */

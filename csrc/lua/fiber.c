@@ -131,7 +131,9 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   int nargs = 0, kept = 0, status;
   if (op != NULL) {
     const rthL_OpType *type = op->type;
-    if (type->poll != NULL && type->poll(S, op, cx) == RTH_PENDING)
+    /* What an operation has on the stack is gone where a script closed co. */
+    if (type->poll != NULL && lua_status(co) == LUA_YIELD &&
+        type->poll(S, op, cx) == RTH_PENDING)
       return RTHL_WAITS;
     S->ready = op;
     f->op = NULL;

@@ -72,11 +72,11 @@ static int ask(lua_State *L, rthL_State *S, int arg, rthL_Found found) {
 
 int rthL_resolve(lua_State *L, rthL_State *S, int arg, rthL_Found found) {
   rth_addr_t one;
+  rth_handle_t *h = rthL_checkcurrent(L, S);
   if (rth_addr_parse(&one, lua_tostring(L, arg)) != 0)
     return ask(L, S, arg, found);
-  (void)rthL_checkcurrent(L, S);
   lua_pushnil(L); /* in place of the keeper */
-  return found(L, S, 0, &one, 1);
+  return found(L, S, rth_handle_is_shutdown(h) ? RTH_ESHUTDOWN : 0, &one, 1);
 }
 
 /* ---- lookup_host -------------------------------------------------------- */

@@ -132,5 +132,6 @@ void rthL_open_net(lua_State *L, rthL_State *S) {
   rthL_open_streams(L, S);
   rthL_open_connect(L, S);
   rthL_open_listener(L, S);
+  rthL_open_udp(L, S);
   lua_setfield(L, -2, "net");
 }

@@ -43,9 +43,11 @@ struct rthL_Io {
   rthL_Op op;
   const rthL_IoType *type;
   rthL_Socket *socket;
+  const void *waker; /* data of the waker that it waits under */
   int rc;
   uint8_t side;
-  uint8_t waits; /* a task has this side, and a reference to the socket */
+  uint8_t waits;   /* a task has this side, and a reference to the socket */
+  uint8_t stopped; /* its userdata was closed */
 };
 
 /* The core's functions for one kind of socket. */
@@ -96,6 +98,10 @@ rthL_Io *rthL_checkio(lua_State *L, rthL_State *S, rthL_Type first,
                       rthL_Type last, int side);
 /* `return rthL_io(...)` from the C function: does it, waiting if need be. */
 int rthL_io(lua_State *L, rthL_State *S, rthL_Io *o, const rthL_IoType *type);
+
+/* Why its socket is NULL; and whether a task waits on a side, or NULL. */
+const char *rthL_socket_gone(const rthL_SocketBox *b);
+const char *rthL_socket_busy(const rthL_SocketBox *b, int side);
 
 /* The userdata leaves its socket: those who wait through it are told. */
 void rthL_socket_leave(rthL_SocketBox *b, int gone);

@@ -14,11 +14,31 @@
 #include "lua/enter.h"
 #include "lua/net.h"
 
-static const char *title(const rthL_SocketBox *b) {
-  static const char *const titles[] = {
-      "StreamWriter", "TcpStream",    "UnixStream", "StreamReader",
-      "TcpListener",  "UnixListener", "UdpSocket"};
-  return titles[b->type - RTHL_STREAMWRITER];
+/* ---- words -------------------------------------------------------------- */
+
+#define WORDS(name, reading, writing)                                    \
+  {{name " was closed", name " was moved",                               \
+    name " was split: use its reader and its writer"},                   \
+   {"another task is " reading " this " name,                            \
+    "another task is " writing " this " name}}
+
+static const struct words {
+  const char *gone[3], *busy[2];
+} words[] = {WORDS("StreamWriter", "", "writing to"),
+             WORDS("TcpStream", "reading from", "writing to"),
+             WORDS("UnixStream", "reading from", "writing to"),
+             WORDS("StreamReader", "reading from", ""),
+             WORDS("TcpListener", "accepting from", ""),
+             WORDS("UnixListener", "accepting from", ""),
+             WORDS("UdpSocket", "receiving from", "sending with")};
+
+const char *rthL_socket_gone(const rthL_SocketBox *b) {
+  return words[b->type - RTHL_STREAMWRITER].gone[b->gone];
+}
+
+const char *rthL_socket_busy(const rthL_SocketBox *b, int side) {
+  if (!b->socket->side[side].waits) return NULL;
+  return words[b->type - RTHL_STREAMWRITER].busy[side];
 }
 
 /* ---- life --------------------------------------------------------------- */
@@ -30,10 +50,16 @@ void rthL_socket_release(rthL_Socket *s) {
   free(s);
 }
 
+/* A local task is polled under the waker of the one that awaits it first, and
+** then under its own; the core would take the second for another task. */
 static rth_poll_t io_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   rthL_Io *o = (rthL_Io *)op;
   (void)S;
-  o->rc = o->type->poll(o, cx);
+  if (o->waker != cx->waker.data || o->stopped) {
+    o->socket->kind->cancel[o->side](o->socket->core);
+    o->waker = cx->waker.data;
+  }
+  o->rc = o->stopped ? -ECANCELED : o->type->poll(o, cx);
   return o->rc == RTH_PENDING ? RTH_PENDING : RTH_READY;
 }
 
@@ -50,14 +76,13 @@ static int io_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   return 0;
 }
 
-/* The userdata still has the socket; where it was closed since the operation
-** was ready, that counts. */
+/* Where it was closed since the operation was ready, that counts; else the
+** userdata still has the socket. */
 static int io_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   rthL_Io *o = (rthL_Io *)op;
-  if (o->socket->refs == 1) {
-    int rc = o->rc == RTH_READY ? -ECANCELED : o->rc;
+  if (o->stopped) {
     (void)io_cancel(S, op, L);
-    return rthL_neterror(L, rc);
+    return rthL_neterror(L, -ECANCELED);
   }
   o->waits = 0;
   o->socket->refs--;
@@ -97,11 +122,13 @@ void rthL_socket_leave(rthL_SocketBox *b, int gone) {
   if (s == NULL) return;
   b->socket = NULL;
   b->gone = (uint8_t)gone;
+  if (b->type != RTHL_STREAMREADER) s->side[RTHL_WRITE].stopped = 1;
+  if (b->type != RTHL_STREAMWRITER) s->side[RTHL_READ].stopped = 1;
   if (b->type == RTHL_STREAMWRITER) {
     (void)!rth_stream_shutdown(s->core);
-    rth_stream_stop_write(s->core);
+    rth_stream_wake_write(s->core);
   } else if (b->type == RTHL_STREAMREADER) {
-    rth_stream_stop_read(s->core);
+    rth_stream_wake_read(s->core);
   } else {
     s->kind->close(s->core);
   }
@@ -126,32 +153,20 @@ rthL_SocketBox *rthL_checksocket(lua_State *L, rthL_State *S, rthL_Type first,
     return NULL; /* does not come here */
   }
   if (b->socket == NULL && b->gone != RTHL_CLOSED)
-    luaL_error(L, b->gone == RTHL_SPLIT
-                      ? "%s was split: use its reader and its writer"
-                      : "%s was moved",
-               title(b));
+    luaL_error(L, "%s", rthL_socket_gone(b));
   return b;
 }
 
 rthL_Io *rthL_checkio(lua_State *L, rthL_State *S, rthL_Type first,
                       rthL_Type last, int side) {
-  static const char *const doing[] = {"reading from", "writing to"};
   rthL_SocketBox *b = rthL_checksocket(L, S, first, last);
-  rthL_Io *o;
+  const char *why;
   if (b->socket == NULL) return NULL;
-  o = &b->socket->side[side];
-  if (o->waits)
-    luaL_error(L,
-               b->type == RTHL_TCPLISTENER || b->type == RTHL_UNIXLISTENER
-                   ? "another task is accepting from this %s: let one task "
-                     "accept and spawn the others"
-                   : "another task is %s this %s: let one task do that, and "
-                     "the others use a channel to it",
-               b->type == RTHL_TCPLISTENER || b->type == RTHL_UNIXLISTENER
-                   ? title(b)
-                   : doing[side],
-               title(b));
-  return o;
+  why = rthL_socket_busy(b, side);
+  if (why != NULL)
+    luaL_error(L, "%s: let one task do that, and others use a channel to it",
+               why);
+  return &b->socket->side[side];
 }
 
 int rthL_io(lua_State *L, rthL_State *S, rthL_Io *o,
@@ -161,6 +176,7 @@ int rthL_io(lua_State *L, rthL_State *S, rthL_Io *o,
   o->type = type;
   o->rc = RTH_PENDING;
   if (S->cur != NULL) {
+    o->waker = S->cx->waker.data;
     o->rc = type->poll(o, S->cx);
     if (o->rc != RTH_PENDING) return type->finish(L, S, o);
   }
@@ -215,27 +231,11 @@ int rthL_socket_peer_addr(lua_State *L) {
 /* ---- moving ------------------------------------------------------------- */
 
 const char *rthL_socket_movable(lua_State *L, int idx) {
-  static const char *const reasons[][5] = {
-      {"TcpStream was closed", "TcpStream was moved", "TcpStream was split",
-       "a task is reading from this TcpStream",
-       "a task is writing to this TcpStream"},
-      {"UnixStream was closed", "UnixStream was moved", "UnixStream was split",
-       "a task is reading from this UnixStream",
-       "a task is writing to this UnixStream"},
-      {"StreamReader was closed", "StreamReader was moved", "",
-       "a task is reading from this StreamReader", ""},
-      {"TcpListener was closed", "TcpListener was moved", "",
-       "a task is accepting from this TcpListener", ""},
-      {"UnixListener was closed", "UnixListener was moved", "",
-       "a task is accepting from this UnixListener", ""},
-      {"UdpSocket was closed", "UdpSocket was moved", "",
-       "a task is receiving from this UdpSocket",
-       "a task is sending with this UdpSocket"}};
   const rthL_SocketBox *b = lua_touserdata(L, idx);
-  const char *const *why = reasons[b->type - RTHL_TCPSTREAM];
-  if (b->socket == NULL) return why[b->gone];
-  if (b->socket->side[RTHL_READ].waits) return why[3];
-  return b->socket->side[RTHL_WRITE].waits ? why[4] : NULL;
+  const char *why;
+  if (b->socket == NULL) return rthL_socket_gone(b);
+  why = rthL_socket_busy(b, RTHL_READ);
+  return why != NULL ? why : rthL_socket_busy(b, RTHL_WRITE);
 }
 
 /* Nobody waits: detaching cannot fail. */

@@ -39,25 +39,19 @@ static const char *prepare(rthL_Socket *s) {
   return s->spare == NULL ? rth_strerror(RTH_ENOMEM) : NULL;
 }
 
-static const char *half_movable(const rthL_SocketBox *b, int side,
-                                const char *const why[3]) {
-  if (b->socket == NULL) return why[b->gone];
-  if (b->socket->side[side].waits) return why[2];
-  return prepare(b->socket);
+static const char *half_movable(const rthL_SocketBox *b, int side) {
+  const char *why;
+  if (b->socket == NULL) return rthL_socket_gone(b);
+  why = rthL_socket_busy(b, side);
+  return why != NULL ? why : prepare(b->socket);
 }
 
 static const char *reader_movable(lua_State *L, int idx) {
-  static const char *const why[] = {"StreamReader was closed",
-                                    "StreamReader was moved",
-                                    "a task is reading from this StreamReader"};
-  return half_movable(lua_touserdata(L, idx), RTHL_READ, why);
+  return half_movable(lua_touserdata(L, idx), RTHL_READ);
 }
 
 static const char *writer_movable(lua_State *L, int idx) {
-  static const char *const why[] = {"StreamWriter was closed",
-                                    "StreamWriter was moved",
-                                    "a task is writing to this StreamWriter"};
-  return half_movable(lua_touserdata(L, idx), RTHL_WRITE, why);
+  return half_movable(lua_touserdata(L, idx), RTHL_WRITE);
 }
 
 /* The socket itself where nobody else has it, else its dup. */

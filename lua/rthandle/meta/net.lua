@@ -202,10 +202,76 @@ function UnixStreamClass.connect(path) end
 ---@return string? code
 function UnixStreamClass.pair() end
 
+---A socket for datagrams. It is moved.
+---@class rthandle.UdpSocket: rthandle.Socket
+local UdpSocket = {}
+
+---Sends one datagram to an address.
+---@async
+---@param data string
+---@param address string "host:port"; or a host, and the port after it
+---@return integer? bytes
+---@return string? message
+---@return string? code
+function UdpSocket:send_to(data, address) end
+
+---Waits for a datagram; what is longer than max is cut off.
+---@async
+---@param max? integer 65536
+---@return string? data
+---@return string? address who sent it, or the message
+---@return string? code
+function UdpSocket:recv_from(max) end
+
+---From now on datagrams go to this address with send, and come from it only.
+---@async
+---@param address string "host:port"; or a host, and the port after it
+---@return true?
+---@return string? message
+---@return string? code
+function UdpSocket:connect(address) end
+
+---Sends one datagram to the address of connect.
+---@async
+---@param data string
+---@return integer? bytes
+---@return string? message
+---@return string? code
+function UdpSocket:send(data) end
+
+---As recv_from, without the address.
+---@async
+---@param max? integer 65536
+---@return string? data
+---@return string? message
+---@return string? code
+function UdpSocket:recv(max) end
+
+---Whether it may send to broadcast addresses.
+---@param on boolean
+---@return true?
+---@return string? message
+---@return string? code
+function UdpSocket:set_broadcast(on) end
+
+---@class rthandle.UdpSocketClass
+local UdpSocketClass = {}
+
+---@class rthandle.UdpOptions
+---@field reuse_port? boolean Several sockets may share the address.
+
+---@param address string "host:port"; or a host, and the port after it
+---@param options? rthandle.UdpOptions
+---@return rthandle.UdpSocket?
+---@return string? message
+---@return string? code
+function UdpSocketClass.bind(address, options) end
+
 ---rt.net: sockets and names.
 ---@class rthandle.net
 ---@field TcpListener rthandle.TcpListenerClass
 ---@field TcpStream rthandle.TcpStreamClass
+---@field UdpSocket rthandle.UdpSocketClass
 ---@field UnixListener rthandle.UnixListenerClass
 ---@field UnixStream rthandle.UnixStreamClass
 local net = {}
