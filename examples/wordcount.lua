@@ -106,7 +106,9 @@ local function read_batch(batch)
   return table.concat(texts, "\n"), bytes, unreadable
 end
 
-local function new_totals() return { counts = {}, bytes = 0, unreadable = 0 } end
+local function new_totals()
+  return { counts = {}, bytes = 0, unreadable = 0 }
+end
 
 -- A word is a run of ASCII letters and of bytes of UTF-8 sequences.
 local function count(totals, text, bytes, unreadable)
