@@ -16,14 +16,16 @@ local DEFAULTS = {
 
 -- 1. Find --------------------------------------------------------------------
 
--- The size of a file and its first bytes; nothing if it cannot be read.
-local function peek(path)
+-- The size of a file, and whether it holds a zero byte; nothing if it cannot
+-- be read.  It is read whole, so both counts below find it in memory.
+local function examine(path)
   local file <close> = io.open(path, "rb")
   local size = file and file:seek("end")
   if not size or not file:seek("set") then return nil end
-  local head, err = file:read(4096)
-  if err then return nil end
-  return size, head or ""
+  for chunk in function() return file:read(1 << 16) end do
+    if chunk:find("\0", 1, true) then return size, true end
+  end
+  return size, false
 end
 
 -- Runs on a blocking thread.  Answers a list of { path =, size = } of what
@@ -39,10 +41,10 @@ local function find_texts(dirs)
 
   local files, binary, unreadable = {}, 0, 0
   for path in find:read("a"):gmatch("[^\0]+") do
-    local size, head = peek(path)
+    local size, is_binary = examine(path)
     if not size then
       unreadable = unreadable + 1
-    elseif head:find("\0", 1, true) then
+    elseif is_binary then
       binary = binary + 1
     else
       files[#files + 1] = { path = path, size = size }
