@@ -85,6 +85,22 @@ typedef struct rth_msg {
 rth_msg_t *rth_msg_ref(rth_msg_t *m);  /* own.  NULL is allowed */
 void rth_msg_unref(rth_msg_t *m);      /* consume.  NULL is allowed */
 
+/* Memory for messages: blocks of one size, which go back from those that
+** receive to those that send without a meeting in the allocator.  Each thread
+** that sends or receives much has a cache. */
+enum { RTH_BLOCK_SIZE = 240 };
+typedef struct rth_blocks {
+  void *first; /* private */
+  unsigned n;  /* private */
+} rth_blocks_t;
+void rth_blocks_open(rth_blocks_t *c);
+void rth_blocks_close(rth_blocks_t *c); /* its blocks in use stay good */
+/* RTH_BLOCK_SIZE bytes, not cleared; NULL: no memory.  Thread: the cache's. */
+void *rth_block_get(rth_blocks_t *c);
+/* Consumes a block.  c: where it is kept; NULL: nowhere.  Thread: the cache's;
+** any without one. */
+void rth_block_put(rth_blocks_t *c, void *block);
+
 /* ---- semaphore --------------------------------------------------------- */
 
 typedef struct rth_semaphore rth_semaphore_t;
@@ -243,6 +259,8 @@ rth_poll_t rth_mpsc_recv_many_poll(rth_mpsc_t *c, rth_wait_t *w,
                                    size_t limit, size_t *n);
 /* EAGAIN: empty; ECLOSED. */
 RTH_MUSTUSE int rth_mpsc_try_recv(rth_mpsc_t *c, rth_msg_t **m);
+/* What is there, at most `limit`; answers how many: 0 is no end. */
+size_t rth_mpsc_take(rth_mpsc_t *c, rth_msg_t **m, size_t limit);
 size_t rth_mpsc_len(rth_mpsc_t *c);
 /* Sends fail from here on; what was sent or reserved still comes. */
 void rth_mpsc_rx_close(rth_mpsc_t *c);

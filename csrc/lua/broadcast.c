@@ -23,7 +23,7 @@ static int tx_send(lua_State *L) {
   uint64_t receivers;
   rth_msg_t *m;
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "nil may not be sent");
-  m = rthL_sync_encode_shared(L, 2);
+  m = rthL_sync_encode_shared(L, rthL_here(L), 2);
   if (b->core == NULL ||
       rth_broadcast_send(b->core, m, &receivers) != RTH_OK) {
     m->drop(m);

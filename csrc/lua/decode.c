@@ -22,7 +22,7 @@ enum {
 
 typedef struct In {
   lua_State *L;
-  rthL_Message *msg;
+  rthL_Objects *msg;      /* NULL: it is flat */
   rthL_Mover *m;
   const unsigned char *p; /* next byte of main */
   int objs;               /* index of the table of objects, or of the first */
@@ -125,6 +125,26 @@ static void push_layer(In *in) {
   lua_setmetatable(L, -2);
 }
 
+static void fill_table(In *in, uint32_t narr, uint32_t nhash) {
+  uint32_t i;
+  for (i = 1; i <= narr; i++) {
+    push_value(in);
+    lua_rawseti(in->L, -2, (lua_Integer)i);
+  }
+  for (i = 0; i < nhash; i++) {
+    push_value(in);
+    push_value(in);
+    lua_rawset(in->L, -3);
+  }
+}
+
+/* The encoder bounds how deep they are. */
+static void push_table(In *in) {
+  unsigned narr = *in->p++, nhash = *in->p++;
+  lua_createtable(in->L, (int)narr, (int)nhash);
+  fill_table(in, narr, nhash);
+}
+
 static void push_value(In *in) {
   lua_State *L = in->L;
   switch (*in->p++) {
@@ -163,6 +183,7 @@ static void push_value(In *in) {
       break;
     }
     case RTHL_T_GLOBALS: lua_pushglobaltable(L); break;
+    case RTHL_T_TABLE: push_table(in); break;
     case RTHL_T_LAYER: push_layer(in); break;
     case RTHL_T_OBJECT: push_object(in, get_u32(&in->p)); break;
     case RTHL_T_CODE: push_instance(in, in->msg->codes[get_u32(&in->p)]); break;
@@ -198,19 +219,6 @@ static void create_objects(In *in) {
       default: push_userdata(in, &in->msg->uds[a]);
     }
     pop_object(in, id);
-  }
-}
-
-static void fill_table(In *in, uint32_t narr, uint32_t nhash) {
-  uint32_t i;
-  for (i = 1; i <= narr; i++) {
-    push_value(in);
-    lua_rawseti(in->L, -2, (lua_Integer)i);
-  }
-  for (i = 0; i < nhash; i++) {
-    push_value(in);
-    push_value(in);
-    lua_rawset(in->L, -3);
   }
 }
 
@@ -288,43 +296,85 @@ static void open_loaded(In *in) {
   in->loaded = lua_gettop(in->L);
 }
 
-int rthL_decode(lua_State *L, rthL_Message *msg) {
-  In in = {L, msg, NULL, msg->main, 0, 0};
-  int i, base = lua_gettop(L), extra = 0;
-  if (msg->nvalues > INT32_MAX / 2 ||
-      !lua_checkstack(L, msg->nvalues + ON_STACK + 20))
-    luaL_error(L, "too many values to move (%d)", msg->nvalues);
-  if (msg->ncodes > 0) {
-    open_loaded(&in);
+/* Leaves the objects, and what is needed to make them, on the stack; answers
+** how many that are. */
+static int push_objects(In *in) {
+  int extra = 0;
+  if (in->msg->ncodes > 0) {
+    open_loaded(in);
     extra = 2;
   }
-  if (msg->nobjs > 0) {
-    extra += open_objects(&in);
-    create_objects(&in);
-    fill_objects(&in);
-    set_metatables(&in);
-    in.p = msg->main;
+  if (in->msg->nobjs > 0) {
+    extra += open_objects(in);
+    create_objects(in);
+    fill_objects(in);
+    set_metatables(in);
   }
-  for (i = 0; i < msg->nvalues; i++) push_value(&in);
+  in->p = in->msg->main;
+  return extra;
+}
+
+int rthL_decode(lua_State *L, rthL_Message *msg) {
+  In in = {L, NULL, NULL, (const unsigned char *)(msg + 1), 0, 0};
+  int n = (int)msg->nvalues, i, base = lua_gettop(L), extra = 0;
+  if (n > INT32_MAX / 2 || !lua_checkstack(L, n + ON_STACK + 20))
+    luaL_error(L, "too many values to move (%d)", n);
+  if (!msg->flat) {
+    in.msg = rthL_objects(msg);
+    extra = push_objects(&in);
+  }
+  for (i = 0; i < n; i++) push_value(&in);
   if (extra > 0) {
-    lua_rotate(L, base + 1, msg->nvalues);
+    lua_rotate(L, base + 1, n);
     lua_pop(L, extra);
   }
-  return msg->nvalues;
+  return n;
 }
 
 /* ---- life of a message -------------------------------------------------- */
 
-int rthL_message_plain(const rthL_Message *msg) { return msg->nuds == 0; }
+int rthL_message_plain(const rthL_Message *msg) {
+  return msg->flat || ((const rthL_Objects *)(const void *)msg)->nuds == 0;
+}
+
+int rthL_message_wild(const rthL_Message *msg) { return msg->wild != 0; }
 
 size_t rthL_message_size(const rthL_Message *msg) { return msg->size; }
 
-void rthL_message_free(rthL_Message *msg) {
+/* Lets go of what travels with it. */
+static void empty(rthL_Message *msg) {
+  rthL_Objects *o = rthL_objects(msg);
   uint32_t i;
-  if (msg == NULL) return;
-  for (i = 0; i < msg->nuds; i++)
-    if (msg->uds[i].object != NULL) msg->uds[i].ops->drop(msg->uds[i].object);
-  for (i = 0; i < msg->ncodes; i++) rthL_code_drop(msg->codes[i]);
-  rthL_realloc(msg->owned, 0);
-  rthL_realloc(msg, 0);
+  if (msg->flat) return;
+  for (i = 0; i < o->nuds; i++)
+    if (o->uds[i].object != NULL) o->uds[i].ops->drop(o->uds[i].object);
+  for (i = 0; i < o->ncodes; i++) rthL_code_drop(o->codes[i]);
+  rthL_realloc(o->owned, 0);
+}
+
+static rthL_Message *message_of(rth_msg_t *m) {
+  return (rthL_Message *)(void *)m;
+}
+
+void rthL_drop_block(rth_msg_t *m) {
+  empty(message_of(m));
+  rth_block_put(NULL, m);
+}
+
+void rthL_drop_message(rth_msg_t *m) {
+  empty(message_of(m));
+  rthL_realloc(m, 0);
+}
+
+void rthL_message_free(rthL_Message *msg) {
+  if (msg != NULL) msg->head.drop(&msg->head);
+}
+
+void rthL_message_recycle(rthL_Message *msg, rth_blocks_t *blocks) {
+  if (msg->head.drop == rthL_drop_block) {
+    empty(msg);
+    rth_block_put(blocks, msg);
+  } else {
+    rthL_message_free(msg);
+  }
 }

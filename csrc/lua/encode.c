@@ -31,7 +31,7 @@ void rthL_encode_reset(rthL_Mover *m) {
   rthL_map_clear(&m->ids);
   m->main.n = m->create.n = m->metas.n = 0;
   m->main.oom = m->create.oom = m->metas.oom = 0;
-  m->nobjs = m->ncodes = m->nuds = 0;
+  m->nobjs = m->ncodes = m->nuds = m->nnames = 0;
   m->serial++;
 }
 
@@ -66,9 +66,14 @@ static void put_object(rthL_Mover *m, uint64_t id) {
 }
 
 /* What is to be said of the object that came last is set by the caller, and
-** only if this answers RTHL_DONE. */
+** only if that answered RTHL_DONE. */
 static rthL_Object *last_object(rthL_Mover *m) {
   return &m->objs[m->nobjs - 1];
+}
+
+static void set_name(rthL_Mover *m, const rthL_Name *name) {
+  last_object(m)->as.name = name;
+  m->nnames++;
 }
 
 static int put_new_object(rthL_Mover *m, int idx, const void *ptr, int kind,
@@ -82,7 +87,7 @@ static int put_named(rthL_Mover *m, int idx, const void *ptr,
                      const rthL_Name *name, int kind, int32_t holder) {
   int err = put_new_object(m, idx, ptr, name != NULL ? RTHL_O_NAME : kind,
                            holder);
-  if (err == RTHL_DONE && name != NULL) last_object(m)->as.name = name;
+  if (err == RTHL_DONE && name != NULL) set_name(m, name);
   return err;
 }
 
@@ -310,7 +315,7 @@ static int put_metatable(rthL_Mover *m, int t, uint32_t id) {
       meta = (uint32_t)m->nobjs;
       err = rthL_add_object(m, lua_gettop(m->L), ptr,
                             name ? RTHL_O_NAME : RTHL_O_TABLE, (int32_t)id);
-      if (err == RTHL_DONE && name != NULL) last_object(m)->as.name = name;
+      if (err == RTHL_DONE && name != NULL) set_name(m, name);
     }
   }
   rthL_buf_u32(&m->metas, id);

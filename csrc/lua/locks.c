@@ -105,7 +105,7 @@ static int guard_get(lua_State *L) {
 
 static int guard_set(lua_State *L) {
   Guard *g = check_writer(L);
-  rth_msg_t *m = rthL_sync_encode_shared(L, 2);
+  rth_msg_t *m = rthL_sync_encode_shared(L, rthL_here(L), 2);
   rth_lock_set(g->lock, m);
   return 0;
 }
@@ -116,7 +116,7 @@ static int updated(lua_State *L, int status, lua_KContext ctx) {
   Guard *g = check_writer(L); /* released meanwhile? */
   (void)status;
   (void)ctx;
-  m = rthL_sync_encode_shared(L, lua_gettop(L));
+  m = rthL_sync_encode_shared(L, rthL_here(L), lua_gettop(L));
   rth_lock_set(g->lock, m);
   return 1;
 }
@@ -155,7 +155,7 @@ static int make(lua_State *L, rthL_Type t,
   rth_lock_t *l;
   int rc;
   lua_insert(L, 1); /* the userdata; then the value, if any */
-  m = lua_gettop(L) > 1 ? rthL_sync_encode_shared(L, 2) : NULL;
+  m = lua_gettop(L) > 1 ? rthL_sync_encode_shared(L, S, 2) : NULL;
   rc = new_lock(m, &l);
   if (rc != RTH_OK) {
     if (m != NULL) m->drop(m);

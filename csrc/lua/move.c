@@ -160,89 +160,62 @@ static const unsigned char *section(unsigned char **at, const rthL_Buf *b) {
 }
 
 /* Moves the bytes of main into the message, as they are. */
-static void hand_over(rthL_Mover *m, rthL_Message *msg) {
+static void hand_over(rthL_Mover *m, rthL_Objects *o) {
   unsigned char *p = m->main.p;
   if (m->main.cap - m->main.n > m->main.n / 8) {
     unsigned char *q = (unsigned char *)rthL_realloc(p, m->main.n);
     if (q != NULL) p = q;
   }
-  msg->owned = p;
-  msg->main = p;
+  o->owned = p;
+  o->main = p;
   memset(&m->main, 0, sizeof m->main);
 }
 
-static void take_objects(rthL_Mover *m, rthL_Message *msg) {
+static void take_objects(rthL_Mover *m, rthL_Objects *o) {
   size_t i;
   for (i = 0; i < m->nuds; i++) {
     uint32_t id = m->uds[i];
-    msg->uds[i].ops = m->objs[id].as.ops;
+    o->uds[i].ops = m->objs[id].as.ops;
     lua_rawgeti(m->L, m->pending, (lua_Integer)id + 1);
-    msg->uds[i].object = msg->uds[i].ops->take(m->L, lua_gettop(m->L));
+    o->uds[i].object = o->uds[i].ops->take(m->L, lua_gettop(m->L));
     lua_pop(m->L, 1);
   }
-}
-
-static void drop_message(rth_msg_t *m) {
-  rthL_message_free((rthL_Message *)(void *)m);
 }
 
 /* The message of what was encoded; NULL: no memory, and nothing taken. */
 static rthL_Message *finish(rthL_Mover *m, int n) {
   int apart = m->main.n > HAND_OVER;
-  size_t i, size = sizeof(rthL_Message) + m->nuds * sizeof(rthL_Ud) +
+  size_t i, size = sizeof(rthL_Objects) + m->nuds * sizeof(rthL_Ud) +
                    m->ncodes * sizeof(rthL_Code *) + m->metas.n + m->create.n +
                    (apart ? 0 : m->main.n);
-  rthL_Message *msg = (rthL_Message *)rthL_realloc(NULL, size);
+  rthL_Message *msg = rthL_message_alloc(size, m->blocks);
+  rthL_Objects *o = rthL_objects(msg);
   unsigned char *at;
   if (msg == NULL) return NULL;
-  msg->head.drop = drop_message;
   msg->size = size + (apart ? m->main.n : 0);
-  msg->uds = (rthL_Ud *)(void *)(msg + 1);
-  msg->codes = (rthL_Code **)(void *)(msg->uds + m->nuds);
-  at = (unsigned char *)(msg->codes + m->ncodes);
-  msg->metas = section(&at, &m->metas);
-  msg->create = section(&at, &m->create);
-  msg->nmain = m->main.n;
-  msg->values_end = m->values_end;
-  msg->owned = NULL;
+  msg->nvalues = (uint32_t)n;
+  msg->flat = 0;
+  msg->wild = m->nnames + m->ncodes + m->nuds > 0;
+  o->uds = (rthL_Ud *)(void *)(o + 1);
+  o->codes = (rthL_Code **)(void *)(o->uds + m->nuds);
+  at = (unsigned char *)(o->codes + m->ncodes);
+  o->metas = section(&at, &m->metas);
+  o->nmetas = (uint32_t)(m->metas.n / 8);
+  o->nobjs = (uint32_t)m->nobjs;
+  o->ncodes = (uint32_t)m->ncodes;
+  o->nuds = (uint32_t)m->nuds;
+  o->create = section(&at, &m->create);
+  o->values_end = m->values_end;
+  o->owned = NULL;
   if (apart)
-    hand_over(m, msg);
+    hand_over(m, o);
   else
-    msg->main = section(&at, &m->main);
-  msg->ncodes = (uint32_t)m->ncodes;
-  msg->nuds = (uint32_t)m->nuds;
-  msg->nmetas = (uint32_t)(m->metas.n / 8);
-  msg->nobjs = (uint32_t)m->nobjs;
-  msg->nvalues = n;
+    o->main = section(&at, &m->main);
   for (i = 0; i < m->ncodes; i++) {
-    msg->codes[i] = m->codes[i]->code;
-    rthL_code_keep(msg->codes[i]);
+    o->codes[i] = m->codes[i]->code;
+    rthL_code_keep(o->codes[i]);
   }
-  take_objects(m, msg);
-  return msg;
-}
-
-/* The short way for values without objects, as results mostly are: no state
-** of the mover, one copy.  NULL: it is none, or there is no memory. */
-static rthL_Message *encode_plain(lua_State *L, int first, int n) {
-  rthL_Buf b = {NULL, 0, 0, 0};
-  rthL_Message *msg;
-  int i;
-  for (i = 0; i < n; i++) {
-    size_t size = rthL_plain_size(L, first + i);
-    if (size == 0) return NULL;
-    b.cap += size;
-  }
-  msg = (rthL_Message *)rthL_realloc(NULL, sizeof *msg + b.cap);
-  if (msg == NULL) return NULL;
-  memset(msg, 0, sizeof *msg);
-  msg->head.drop = drop_message;
-  b.p = (unsigned char *)(msg + 1);
-  for (i = 0; i < n; i++) (void)rthL_put_plain(L, &b, first + i);
-  msg->main = b.p;
-  msg->nmain = msg->values_end = b.n;
-  msg->size = sizeof *msg + b.cap;
-  msg->nvalues = n;
+  take_objects(m, o);
   return msg;
 }
 
@@ -265,9 +238,11 @@ static void raise_error(lua_State *L, const rthL_Mover *m, int err,
 ** be.  An index of modules that may be old refuses nothing: it is made anew
 ** first.  Leaves the stack as it was. */
 static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
-                            unsigned flags, rthL_Mover **mover, int *err) {
+                            unsigned flags, rth_blocks_t *blocks,
+                            rthL_Mover **mover, int *err) {
   int top = lua_gettop(L), fresh = 0;
-  rthL_Message *msg = what != NULL ? encode_plain(L, first, n) : NULL;
+  rthL_Message *msg =
+      what != NULL ? rthL_encode_flat(L, first, n, blocks) : NULL;
   rthL_Mover *m;
   if (msg != NULL) return msg;
   luaL_checkstack(L, 40, NULL);
@@ -277,6 +252,7 @@ static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
   lua_pushnil(L); /* see env.c */
   do {
     bind(L, m, top + 1, first, what, flags);
+    m->blocks = blocks;
     *err = attempt(m, n);
     if (*err == RTHL_REFUSED && !fresh) {
       lua_settop(L, top + 2);
@@ -300,28 +276,29 @@ rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs,
                                unsigned flags) {
   rthL_Mover *m;
   int err;
-  rthL_Message *msg = encode(L, f, nargs + 1, NULL, flags, &m, &err);
+  rthL_Message *msg = encode(L, f, nargs + 1, NULL, flags, NULL, &m, &err);
   if (msg == NULL) raise_error(L, m, err, 1);
   return msg;
 }
 
 static rthL_Message *encode_values(lua_State *L, int first, int n,
-                                   const char *what, unsigned flags) {
+                                   const char *what, unsigned flags,
+                                   rth_blocks_t *blocks) {
   rthL_Mover *m;
   int err;
-  rthL_Message *msg = encode(L, first, n, what, flags, &m, &err);
+  rthL_Message *msg = encode(L, first, n, what, flags, blocks, &m, &err);
   if (msg == NULL) raise_error(L, m, err, strcmp(what, "result") != 0);
   return msg;
 }
 
 rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
                                  const char *what) {
-  return encode_values(L, first, n, what, 0);
+  return encode_values(L, first, n, what, 0, NULL);
 }
 
-rthL_Message *rthL_encode_plain(lua_State *L, int first, int n,
-                                const char *what) {
-  return encode_values(L, first, n, what, RTHL_PLAIN);
+rthL_Message *rthL_encode_value(lua_State *L, int idx, unsigned flags,
+                                rth_blocks_t *blocks) {
+  return encode_values(L, idx, 1, "value", flags, blocks);
 }
 
 static int to_string(lua_State *L) {
@@ -332,7 +309,8 @@ static int to_string(lua_State *L) {
 rthL_Message *rthL_encode_error(lua_State *L, int idx) {
   rthL_Mover *m;
   int err, top = lua_gettop(L);
-  rthL_Message *msg = encode(L, lua_absindex(L, idx), 1, "error", 0, &m, &err);
+  rthL_Message *msg = encode(L, lua_absindex(L, idx), 1, "error", 0, NULL,
+                             &m, &err);
   if (msg == NULL && err == RTHL_NOMEM) raise_error(L, m, err, 0);
   if (msg == NULL) {
     idx = lua_absindex(L, idx);
@@ -343,7 +321,7 @@ rthL_Message *rthL_encode_error(lua_State *L, int idx) {
       lua_pushfstring(L, "(error object is a %s value)",
                       luaL_typename(L, idx));
     }
-    msg = encode(L, top + 1, 1, "error", 0, &m, &err);
+    msg = encode(L, top + 1, 1, "error", 0, NULL, &m, &err);
     if (msg == NULL) raise_error(L, m, err, 0);
     lua_settop(L, top);
   }

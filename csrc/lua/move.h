@@ -12,6 +12,7 @@
 #define RTHL_MOVE_H
 
 #include "lua.h"
+#include "rthandle_sync.h"
 
 typedef struct rthL_Message rthL_Message;
 
@@ -40,7 +41,7 @@ enum {
   RTHL_COPY_CAPTURES = 1, /* spawn_with{captures="copy"}: no refusals 1, 2 */
   RTHL_HOOK = 2,          /* on_thread_start/stop: no refusals 3, 4; a C
                              function travels as it is */
-  RTHL_PLAIN = 4          /* no objects: see rthL_encode_plain */
+  RTHL_PLAIN = 4          /* no objects: see rthL_encode_value */
 };
 
 /* Encodes the function at absolute index `f` and the `nargs` values right
@@ -54,10 +55,11 @@ rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags);
 rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
                                  const char *what);
 
-/* The same for a message that is decoded more than once: an object, which
-** would arrive only once, is refused. */
-rthL_Message *rthL_encode_plain(lua_State *L, int first, int n,
-                                const char *what);
+/* Encodes the "value" at absolute index `idx`.  flags: RTHL_PLAIN for a message
+** that is decoded more than once: an object, which would arrive only once, is
+** refused.  A small one comes from `blocks`, the cache of this Lua state. */
+rthL_Message *rthL_encode_value(lua_State *L, int idx, unsigned flags,
+                                rth_blocks_t *blocks);
 
 /* Encodes one error value; one that may not travel goes as its tostring. */
 rthL_Message *rthL_encode_error(lua_State *L, int idx);
@@ -72,8 +74,14 @@ int rthL_decode(lua_State *L, rthL_Message *m);
 ** times, by several threads at once. */
 int rthL_message_plain(const rthL_Message *m);
 
+/* Whether decoding may run code that is not ours (a module that is required),
+** and so raise for other reasons than lack of memory. */
+int rthL_message_wild(const rthL_Message *m);
+
 size_t rthL_message_size(const rthL_Message *m);
 void rthL_message_free(rthL_Message *m); /* Thread: any.  NULL is allowed */
+/* The same on the thread of a Lua state whose cache of blocks this is. */
+void rthL_message_recycle(rthL_Message *m, rth_blocks_t *blocks);
 
 /* Once for each Lua state, before the calls above: makes the caches.  Own
 ** states are the runtime's; in them `_G` stands for itself.  Raises. */

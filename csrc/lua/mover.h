@@ -3,6 +3,7 @@
 **
 **   move.c       the doors: begin, encode, finish, raise
 **   encode.c     values -> bytes
+**   flat.c       the same for what is plain and small, the short way
 **   decode.c     bytes -> values
 **   code.c       Lua functions: dumped and judged once
 **   names.c      what travels as module and keys
@@ -128,6 +129,7 @@ typedef struct rthL_Mover {
   int pending, closures, reads, globals, envs; /* stack indices */
   const void *globals_ptr;
   unsigned flags;        /* RTHL_COPY_CAPTURES … */
+  rth_blocks_t *blocks;  /* where a small message comes from; NULL: malloc */
   const char *what;      /* of root values; NULL: a call */
   int first;             /* stack index of root value 0 */
   uint64_t serial;       /* of this try */
@@ -137,6 +139,7 @@ typedef struct rthL_Mover {
   rthL_Map ids; /* object -> number; upvalue cell -> number << 8 | index */
   rthL_Object *objs;
   size_t nobjs, capobjs, npending, values_end;
+  size_t nnames; /* objects that travel by name */
   rthL_Entry **codes; /* of this message */
   size_t ncodes, capcodes;
   uint32_t *uds;      /* numbers of its userdata */
@@ -202,6 +205,16 @@ void rthL_encode_clear(rthL_Mover *m);
 int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
                     int32_t parent);
 
+/* ---- flat.c ------------------------------------------------------------- */
+
+/* n values from `first` by the short way; NULL: they need the long one, or
+** there is no memory.  Leaves the stack as it was. */
+rthL_Message *rthL_encode_flat(lua_State *L, int first, int n,
+                               rth_blocks_t *blocks);
+/* Memory for a message, from `blocks` where one will do (NULL: there are
+** none); `drop` and `size` are set.  NULL: no memory. */
+rthL_Message *rthL_message_alloc(size_t size, rth_blocks_t *blocks);
+
 /* ---- env.c -------------------------------------------------------------- */
 
 /* For the table at `t`, in the upvalue `up` (from 0) with the name _ENV of a
@@ -240,19 +253,35 @@ typedef struct rthL_Ud {
   void *object; /* NULL: it arrived */
 } rthL_Ud;
 
+/* Values that are bytes need no more than this, and are written behind it: a
+** small one lies in one cache line. */
 struct rthL_Message {
   rth_msg_t head; /* first: channels link messages by it */
-  size_t size;  /* memory in all */
+  size_t size;    /* memory in all */
+  uint32_t nvalues;
+  uint8_t flat;   /* it is no rthL_Objects */
+  uint8_t wild;   /* decoding it may run code that is not ours */
+};
+
+typedef struct rthL_Objects {
+  rthL_Message m; /* first */
+  const unsigned char *main;   /* the values, then what is in each object */
   rthL_Code **codes;
   rthL_Ud *uds;
   const unsigned char *metas;  /* pairs of numbers: object, metatable */
   const unsigned char *create; /* how to make each object */
-  const unsigned char *main;   /* the values, then what is in each object */
   unsigned char *owned;        /* main, where it is a block of its own */
-  size_t nmain, values_end;
-  uint32_t ncodes, nuds, nmetas, nobjs;
-  int nvalues;
-};
+  size_t values_end;
+  uint32_t nobjs, ncodes, nmetas, nuds;
+} rthL_Objects;
+
+static inline rthL_Objects *rthL_objects(rthL_Message *m) {
+  return (rthL_Objects *)(void *)m;
+}
+
+/* Their `drop`: of one in a block, and of others. */
+void rthL_drop_block(rth_msg_t *m);
+void rthL_drop_message(rth_msg_t *m);
 
 enum { /* tags in main */
   RTHL_T_NIL, RTHL_T_FALSE, RTHL_T_TRUE, RTHL_T_INT8, RTHL_T_INT,
@@ -260,6 +289,7 @@ enum { /* tags in main */
   RTHL_T_OBJECT,   /* number */
   RTHL_T_CODE,     /* slot: the state's own instance of that code */
   RTHL_T_CFUNCTION,
+  RTHL_T_TABLE,    /* (of flat.c) number of values, of pairs; then these */
   RTHL_T_LAYER,    /* count; then name and value of each: over the globals */
   RTHL_T_JOIN      /* (of an upvalue) number, index: shares that cell */
 };

@@ -45,7 +45,7 @@ static int tx_send(lua_State *L) {
   rthL_WaitOp *o;
   rth_msg_t *m;
   h = rthL_wait_handle(L, S); /* may raise: not with the message in hand */
-  m = rthL_sync_encode(L, 2);
+  m = rthL_sync_encode(L, S, 2);
   if (b->core == NULL) return sent(L, RTH_ECLOSED, m);
   if (rthL_may_try(S)) {
     int rc = rth_mpsc_try_send(b->core, m);
@@ -65,7 +65,7 @@ static int tx_send(lua_State *L) {
 
 static int tx_try_send(lua_State *L) {
   rthL_Box *b = rthL_checkbox(L, rthL_here(L), RTHL_SENDER);
-  rth_msg_t *m = rthL_sync_encode(L, 2);
+  rth_msg_t *m = rthL_sync_encode(L, rthL_here(L), 2);
   if (b->core == NULL) return sent(L, RTH_ECLOSED, m);
   return sent(L, rth_mpsc_try_send(b->core, m), m);
 }
@@ -98,9 +98,8 @@ static rth_poll_t recv_poll(rthL_WaitOp *o, const rth_waker_t *waker) {
 }
 
 static int recv_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
-  (void)S;
   if (o->result == RTH_FAILED) return rthL_nil_and(L, "closed");
-  rthL_sync_push(L, o->message);
+  rthL_sync_push(L, S, o->message);
   return 1;
 }
 
@@ -114,7 +113,7 @@ static int rx_recv(lua_State *L) {
     if (rc != RTH_EAGAIN) rthL_tried(S);
     if (rc == RTH_ECLOSED) return rthL_nil_and(L, "closed");
     if (rc == RTH_OK) {
-      rthL_sync_push(L, m);
+      rthL_sync_push(L, S, m);
       return 1;
     }
   }
@@ -127,29 +126,66 @@ static int rx_try_recv(lua_State *L) {
   int rc = rth_mpsc_try_recv(b->core, &m);
   if (rc != RTH_OK)
     return rthL_nil_and(L, rc == RTH_EAGAIN ? "empty" : "closed");
-  rthL_sync_push(L, m);
+  rthL_sync_push(L, rthL_here(L), m);
   return 1;
 }
 
-/* The first message is there; the rest of a batch is what is there now. */
-static int push_batch(lua_State *L, rthL_Box *b, rth_msg_t *m,
-                      uint64_t limit) {
-  lua_Integer i = 1;
-  rthL_sync_push(L, m);
-  lua_createtable(L, limit < 64 ? (int)limit : 64, 0);
-  lua_insert(L, -2);
-  lua_rawseti(L, -2, i);
-  while ((uint64_t)i < limit && rth_mpsc_try_recv(b->core, &m) == RTH_OK) {
-    rthL_sync_push(L, m);
-    lua_rawseti(L, -2, ++i);
+/* Messages that were taken, and how many of them are in the list already. */
+typedef struct Batch {
+  rthL_State *S;
+  size_t n, done;
+  rth_msg_t *m[64];
+} Batch;
+
+/* batch, list, its length: appends the values. */
+static int append(lua_State *L) {
+  Batch *k = lua_touserdata(L, 1);
+  lua_Integer i = lua_tointeger(L, 3);
+  while (k->done < k->n) {
+    rth_msg_t *m = k->m[k->done++];
+    rthL_sync_push(L, k->S, m);
+    lua_rawseti(L, 2, ++i);
   }
+  return 0;
+}
+
+/* The list is at index 3.  Whatever stops it, no message is left behind. */
+static void append_safely(lua_State *L, Batch *k, uint64_t length) {
+  lua_pushcfunction(L, append);
+  lua_pushlightuserdata(L, k);
+  lua_pushvalue(L, 3);
+  lua_pushinteger(L, (lua_Integer)length);
+  if (lua_pcall(L, 3, 0, 0) == LUA_OK) return;
+  for (; k->done < k->n; k->done++) k->m[k->done]->drop(k->m[k->done]);
+  lua_error(L);
+}
+
+/* The first message is there; the rest of a list is what is there now. */
+static int push_list(lua_State *L, rthL_State *S, rthL_Box *b, rth_msg_t *m,
+                     uint64_t limit) {
+  enum { MOST = sizeof((Batch *)NULL)->m / sizeof(rth_msg_t *) };
+  Batch k;
+  uint64_t length = 0;
+  k.S = S;
+  k.m[0] = m;
+  k.n = 1;
+  for (;;) {
+    uint64_t left = limit - length;
+    size_t want = (left < MOST ? (size_t)left : MOST) - k.n;
+    k.n += rth_mpsc_take(b->core, k.m + k.n, want);
+    k.done = 0;
+    append_safely(L, &k, length);
+    length += k.n;
+    if (length == limit || k.n < MOST) break;
+    k.n = 0;
+  }
+  lua_pushvalue(L, 3);
   return 1;
 }
 
 static int many_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
-  (void)S;
   if (o->result == RTH_FAILED) return rthL_nil_and(L, "closed");
-  return push_batch(L, lua_touserdata(L, 1), o->message, o->n);
+  return push_list(L, S, lua_touserdata(L, 1), o->message, o->n);
 }
 
 static int rx_recv_many(lua_State *L) {
@@ -157,6 +193,8 @@ static int rx_recv_many(lua_State *L) {
   rthL_State *S = rthL_here(L);
   rthL_Box *b = rthL_checkreceiver(L, S, RTHL_RECEIVER);
   uint64_t limit = rthL_checkcount(L, 2, 1);
+  lua_settop(L, 2);
+  lua_createtable(L, limit < 64 ? (int)limit : 64, 0); /* before the wait */
   return rthL_wait_on(L, S, &type, b, limit, NULL);
 }
 

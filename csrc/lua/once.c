@@ -43,7 +43,7 @@ static int made(lua_State *L, int status, lua_KContext ctx) {
   (void)ctx;
   if (lua_isnil(L, 4))
     return luaL_error(L, "the function of get_or_init answered nil");
-  m = rthL_sync_encode_shared(L, 4);
+  m = rthL_sync_encode_shared(L, rthL_here(L), 4);
   finish_duty(duty, m);
   return 1;
 }
@@ -88,7 +88,7 @@ static int once_set(lua_State *L) {
   rth_msg_t *m;
   int rc;
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "nil may not be stored");
-  m = rthL_sync_encode_shared(L, 2);
+  m = rthL_sync_encode_shared(L, rthL_here(L), 2);
   rc = rth_once_set(o, m);
   if (rc == RTH_OK) {
     lua_pushboolean(L, 1);

@@ -21,7 +21,7 @@ static int tx_send(lua_State *L) {
   void *core = b->core;
   rth_msg_t *m;
   if (core == NULL) return luaL_error(L, "the sender was used already");
-  m = rthL_sync_encode(L, 2);
+  m = rthL_sync_encode(L, rthL_here(L), 2);
   b->core = NULL;
   if (rth_oneshot_send(core, m) == RTH_OK) {
     lua_pushboolean(L, 1);
@@ -47,9 +47,8 @@ static rth_poll_t recv_poll(rthL_WaitOp *o, const rth_waker_t *waker) {
 }
 
 static int recv_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
-  (void)S;
   if (o->result == RTH_FAILED) return rthL_nil_and(L, "closed");
-  rthL_sync_push(L, o->message);
+  rthL_sync_push(L, S, o->message);
   return 1;
 }
 
@@ -66,7 +65,7 @@ static int rx_try_recv(lua_State *L) {
   int rc = rth_oneshot_try(b->core, &m);
   if (rc != RTH_OK)
     return rthL_nil_and(L, rc == RTH_EAGAIN ? "empty" : "closed");
-  rthL_sync_push(L, m);
+  rthL_sync_push(L, rthL_here(L), m);
   return 1;
 }
 

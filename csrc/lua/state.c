@@ -39,6 +39,7 @@ static rthL_Executor *volatile abandoned;
 
 static int state_gc(lua_State *L) {
   rthL_State *S = lua_touserdata(L, 1);
+  rth_msg_t *m, *next;
   S->closing = 1;
   S->from = L;
   if (S->cur != NULL)
@@ -50,6 +51,12 @@ static int state_gc(lua_State *L) {
   S->pool = NULL;
   S->npool = S->cpool = 0;
   rthL_block_close(S);
+  for (m = S->held; m != NULL; m = next) {
+    next = m->u.next;
+    m->drop(m);
+  }
+  S->held = NULL;
+  rth_blocks_close(&S->blocks);
   return 0;
 }
 
@@ -72,6 +79,7 @@ rthL_State *rthL_state_open(lua_State *L) {
   lua_newtable(L);
   luaL_setfuncs(L, meta, 0);
   lua_setmetatable(L, -2);
+  rth_blocks_open(&S->blocks); /* closed by its __gc */
   lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
   S->L = S->from = lua_tothread(L, -1);
   lua_pop(L, 1);

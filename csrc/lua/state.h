@@ -9,6 +9,7 @@
 #include "lauxlib.h"
 #include "lua.h"
 #include "rthandle.h"
+#include "rthandle_sync.h"
 
 typedef enum rthL_Type {
   RTHL_STATE,    /* first: so its __gc runs last */
@@ -92,6 +93,8 @@ typedef struct rthL_State {
   rthL_Pooled *pool;   /* coroutines to use again */
   int npool, cpool;
   struct Page *pages;  /* see block.c */
+  rth_blocks_t blocks; /* for messages */
+  rth_msg_t *held;     /* messages whose values are being made; see sync.c */
   int anchors;         /* reference of the table that holds coroutines */
   int module;          /* reference of the module table */
   int stray;           /* and of the error of a yield out of a task */

@@ -113,14 +113,14 @@ static rthL_Message *message_of(rth_msg_t *m) {
   return (rthL_Message *)(void *)m;
 }
 
-rth_msg_t *rthL_sync_encode(lua_State *L, int idx) {
+rth_msg_t *rthL_sync_encode(lua_State *L, rthL_State *S, int idx) {
   if (lua_isnoneornil(L, idx)) luaL_argerror(L, idx, "nil may not be sent");
-  return head_of(rthL_encode_values(L, idx, 1, "value"));
+  return head_of(rthL_encode_value(L, idx, 0, &S->blocks));
 }
 
-rth_msg_t *rthL_sync_encode_shared(lua_State *L, int idx) {
+rth_msg_t *rthL_sync_encode_shared(lua_State *L, rthL_State *S, int idx) {
   if (lua_isnoneornil(L, idx)) return NULL;
-  return head_of(rthL_encode_plain(L, idx, 1, "value"));
+  return head_of(rthL_encode_value(L, idx, RTHL_PLAIN, &S->blocks));
 }
 
 static int decode(lua_State *L) {
@@ -135,9 +135,33 @@ static int decode_safely(lua_State *L, rth_msg_t *m) {
   return lua_pcall(L, 1, 1, 0);
 }
 
-void rthL_sync_push(lua_State *L, rth_msg_t *m) {
-  int rc = decode_safely(L, m);
-  m->drop(m);
+static void recycle(rthL_State *S, rth_msg_t *m) {
+  rthL_message_recycle(message_of(m), &S->blocks);
+}
+
+/* Only lack of memory can stop this one, so it goes without protection, and
+** the state holds the message meanwhile.  A finalizer may receive, too: what
+** it leaves behind is above this one. */
+static void push_held(lua_State *L, rthL_State *S, rth_msg_t *m) {
+  rth_msg_t *top;
+  m->u.next = S->held;
+  S->held = m;
+  (void)rthL_decode(L, message_of(m));
+  do {
+    top = S->held;
+    S->held = top->u.next;
+    recycle(S, top);
+  } while (top != m);
+}
+
+void rthL_sync_push(lua_State *L, rthL_State *S, rth_msg_t *m) {
+  int rc;
+  if (!rthL_message_wild(message_of(m))) {
+    push_held(L, S, m);
+    return;
+  }
+  rc = decode_safely(L, m);
+  recycle(S, m);
   if (rc != LUA_OK) lua_error(L);
 }
 

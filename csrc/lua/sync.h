@@ -67,12 +67,12 @@ static inline void rthL_tried(const rthL_State *S) {
 /* ---- messages ----------------------------------------------------------- */
 
 /* The value at idx (not nil: an argument error) as a message.  Raises. */
-rth_msg_t *rthL_sync_encode(lua_State *L, int idx);
+rth_msg_t *rthL_sync_encode(lua_State *L, rthL_State *S, int idx);
 /* One that is decoded many times: holds no objects of the library; nil is
 ** NULL.  Raises. */
-rth_msg_t *rthL_sync_encode_shared(lua_State *L, int idx);
+rth_msg_t *rthL_sync_encode_shared(lua_State *L, rthL_State *S, int idx);
 /* Pushes the value and frees the message; raises where it cannot be had. */
-void rthL_sync_push(lua_State *L, rth_msg_t *m);
+void rthL_sync_push(lua_State *L, rthL_State *S, rth_msg_t *m);
 /* The same for a counted message, NULL is nil: releases the reference. */
 void rthL_sync_push_shared(lua_State *L, rth_msg_t *m);
 /* Pushes the value of one that is borrowed; NULL is nil. */

@@ -41,7 +41,7 @@ static int tx_send(lua_State *L) {
   rthL_Box *b = check_tx(L);
   rth_msg_t *m;
   luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "nil may not be sent");
-  m = rthL_sync_encode_shared(L, 2);
+  m = rthL_sync_encode_shared(L, rthL_here(L), 2);
   if (b->core == NULL || rth_watch_send(b->core, m) != RTH_OK) {
     m->drop(m);
     return rthL_nil_and(L, "closed");
@@ -201,7 +201,7 @@ static int sync_watch(lua_State *L) {
   lua_settop(L, 1);
   tx = rthL_newbox(L, S, RTHL_WATCH_TX);
   p = new_receiver(L);
-  m = rthL_sync_encode_shared(L, 1);
+  m = rthL_sync_encode_shared(L, S, 1);
   rc = rth_watch_new(m, &c, &p->seen);
   if (rc != RTH_OK) {
     m->drop(m);

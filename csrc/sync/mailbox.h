@@ -10,8 +10,10 @@ typedef struct rth__mailbox {
   RTH_ATOMIC(rth_msg_t *) top; /* newest first; or NULL, or "waiting" */
   RTH_ATOMIC(uint32_t) lent;   /* waker is a pusher's, if one comes */
   rth_waker_t waker;           /* [Y4] */
-  rth_msg_t *first, *last;     /* the receiver's: taken, oldest first */
-  size_t count;                /* of these */
+  /* The receiver's: taken, oldest first.  Far from what pushers write. */
+  RTH_ALIGNED(RTH_CACHE_LINE) rth_msg_t *first;
+  rth_msg_t *last;
+  size_t count; /* of these */
 } rth__mailbox_t;
 
 void rth__mailbox_init(rth__mailbox_t *b);

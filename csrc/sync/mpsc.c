@@ -22,7 +22,7 @@
 
 struct rth_mpsc {
   rth__sem_t places; /* free ones */
-  rth__mailbox_t box;
+  RTH_ALIGNED(RTH_CACHE_LINE) rth__mailbox_t box;
   uint64_t capacity; /* r/o after init */
   rth__refs_t refs;
   RTH_ATOMIC(uint64_t) senders;
@@ -31,7 +31,7 @@ struct rth_mpsc {
 int rth_mpsc_new(uint64_t capacity, rth_mpsc_t **out) {
   rth_mpsc_t *c;
   if (capacity > RTH_MAX_PERMITS) return RTH_EINVAL;
-  c = rth__zalloc(sizeof *c);
+  c = rth__zalloc_aligned(sizeof *c, RTH_CACHE_LINE);
   if (c == NULL) return RTH_ENOMEM;
   c->capacity = capacity == 0 ? RTH_MAX_PERMITS : capacity;
   rth__sem_init(&c->places, c->capacity);
@@ -51,7 +51,7 @@ static void unref(rth_mpsc_t *c) {
   if (!rth__unref(&c->refs)) return;
   drop_all(c); /* sent by who had a place when the receiver went */
   rth__sem_destroy(&c->places);
-  rth__free(c);
+  rth__free_aligned(c);
 }
 
 /* ---- senders ----------------------------------------------------------- */
@@ -148,6 +148,13 @@ int rth_mpsc_try_recv(rth_mpsc_t *c, rth_msg_t **m) {
   return 0;
 }
 
+size_t rth_mpsc_take(rth_mpsc_t *c, rth_msg_t **m, size_t limit) {
+  size_t k = 0;
+  while (k < limit && (m[k] = rth__mailbox_pop(&c->box)) != NULL) k++;
+  if (k > 0) free_places(c, k); /* one release for all */
+  return k;
+}
+
 static void cancel_recv(rth_wait_t *w) {
   rth_mpsc_t *c = w->obj;
   w->cancel = NULL;
@@ -184,13 +191,8 @@ rth_poll_t rth_mpsc_recv_many_poll(rth_mpsc_t *c, rth_wait_t *w,
                                    const rth_waker_t *waker, rth_msg_t **m,
                                    size_t limit, size_t *n) {
   rth_poll_t how = wait_for_one(c, w, waker, m);
-  size_t k = 1;
-  *n = 0;
-  if (how != RTH_READY) return how;
-  while (k < limit && (m[k] = rth__mailbox_pop(&c->box)) != NULL) k++;
-  if (k > 1) free_places(c, k - 1);
-  *n = k;
-  return RTH_READY;
+  *n = how == RTH_READY ? 1 + rth_mpsc_take(c, m + 1, limit - 1) : 0;
+  return how;
 }
 
 size_t rth_mpsc_len(rth_mpsc_t *c) {

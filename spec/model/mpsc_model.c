@@ -10,10 +10,13 @@
 #include "sync/mpsc.c"
 #include "waiting.h"
 
-void *rth__zalloc(size_t size) { return calloc(1, size); }
+void *rth__zalloc_aligned(size_t size, size_t align) {
+  void *p = aligned_alloc(align, (size + align - 1) / align * align);
+  return p == NULL ? NULL : memset(p, 0, size);
+}
 static void *freed;
 static int used_by[MC_THREADS]; /* each thread's use of the channel */
-void rth__free(void *p) {
+void rth__free_aligned(void *p) {
   int i;
   if (freed != NULL) mc_fail("freed twice");
   for (i = 0; i < MC_THREADS; i++) mc_touch(&used_by[i]);
