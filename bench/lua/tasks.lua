@@ -246,6 +246,69 @@ benches.sleep_many = {
   end,
 }
 
+-- ---- deadlines -------------------------------------------------------------
+
+-- A timeout that never fires: of a function that is ready, and of one that
+-- waits once.
+local function timeouts(f)
+  return {
+    unit = "ns",
+    rthandle = function()
+      return in_rthandle(function(rt)
+        local body = f(rt)
+        return ns(1000, function()
+          for _ = 1, 1000 do rt.timeout(1, body) end
+        end)
+      end)
+    end,
+  }
+end
+
+benches.timeout_ready = timeouts(function() return empty end)
+benches.timeout_waits = timeouts(function(rt) return rt.yield_now end)
+
+-- One of `n` sleeps that are all started, then all cancelled, one second to
+-- 1,000 before they would end.
+local function sleeps(n)
+  return {
+    unit = "ns",
+    rthandle = function()
+      return in_rthandle(function(rt)
+        return ns(n, function()
+          local tasks = {}
+          for i = 1, n do
+            tasks[i] = rt.spawn_local(rt.sleep, 1 + i % 1000)
+          end
+          rt.yield_now()
+          for i = 1, n do tasks[i]:abort() end
+          for i = 1, n do tasks[i]:join() end
+        end)
+      end)
+    end,
+  }
+end
+
+benches.sleep_cancel_1e3 = sleeps(1000)
+benches.sleep_cancel_1e5 = sleeps(100000)
+
+-- ---- tasks together --------------------------------------------------------
+
+local SET = 10000
+
+-- One of 10,000 tasks of a JoinSet, its outcome included.
+benches.join_set = {
+  unit = "ns",
+  rthandle = function()
+    return in_rthandle(function(rt)
+      return ns(SET, function()
+        local set <close> = rt.JoinSet.new()
+        for _ = 1, SET do set:spawn_local(empty) end
+        for _ = 1, SET do set:join_next() end
+      end)
+    end)
+  end,
+}
+
 -- ---- memory of suspended tasks -------------------------------------------
 
 -- Resident bytes of each of `n` tasks that start(n) starts and suspends.
