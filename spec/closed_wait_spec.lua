@@ -73,6 +73,21 @@ local waits = {
     return function() return a:recv() end,
       function() a:send_to("x", a:local_addr()) end
   end,
+  ["a scope"] = function()
+    local tx, rx = rt.sync.mpsc(1)
+    return function()
+      return rt.scope(function(s)
+        s:spawn_local(nap)
+        return rx:recv()
+      end)
+    end, function() tx:send(1) end
+  end,
+  ["a task-local scope"] = function()
+    local tx, rx = rt.sync.mpsc(1)
+    local key = rt.task_local()
+    return function() return key:scope(1, rx.recv, rx) end,
+      function() tx:send(1) end
+  end,
   timeout = function()
     return function() return rt.timeout(0.01, rt.sleep, 1) end,
       function() nap() nap() end
@@ -98,6 +113,33 @@ describe("a coroutine that is closed while it waits for", function()
         collectgarbage()
         wake()
         assert.are.equal("went on", j:await())
+      end)
+    end)
+  end
+end)
+
+-- The coroutine of the task itself cannot go on.
+describe("a task whose own coroutine is closed while it waits for", function()
+  for _, name in ipairs { "select", "an interval", "a JoinSet", "a JoinHandle",
+    "timeout", "a scope", "a task-local scope", "a CancellationToken" } do
+    it(name .. " fails", function()
+      local r <close> = assert(rt.Runtime.new { worker_threads = 1 })
+      r:block_on(function()
+        local wait, wake = waits[name]()
+        local co
+        local j = rt.spawn_local(function()
+          co = coroutine.running()
+          wait()
+        end)
+        rt.yield_now()
+        assert.is_true(coroutine.close(co))
+        co, wait = nil, nil -- luacheck: ignore
+        collectgarbage()
+        collectgarbage()
+        wake()
+        local ok, err = j:join()
+        assert.is_false(ok)
+        assert.are.equal("cannot resume dead coroutine", err:into_panic())
       end)
     end)
   end

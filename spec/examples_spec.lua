@@ -56,6 +56,38 @@ now running on a worker thread	lua	true
 ]])
   end)
 
+  it("scope.lua starts tasks that end together", function()
+    prints("scope.lua", [[
+2 4 6
+false	line 12: two is no number
+spawned at
+unlocked
+false	no luck
+]])
+  end)
+
+  it("race.lua takes the first of two answers", function()
+    prints("race.lua", [[
+	near closed
+	far closed
+near: near answers
+	first closed
+	second closed
+deadline has elapsed
+quick: here I am
+and I came later
+]])
+  end)
+
+  it("cancel_tree.lua ends a branch, then the rest", function()
+    prints("cancel_tree.lua", [[
+first.1 has put away its tools, first.2 has put away its tools
+root	false	second	false
+second.1 has put away its tools, second.2 has put away its tools
+too late:	false
+]])
+  end)
+
   it("spawn_blocking.lua reads a pipe and a file", function()
     local lines = 0
     for _ in io.lines("examples/spawn_blocking.lua") do lines = lines + 1 end

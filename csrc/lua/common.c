@@ -3,6 +3,7 @@
 ** WHY      one binary serves all of Lua 5.4: closing a thread has three forms
 **          in its releases, so it is looked up when the module is loaded.
 */
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -108,6 +109,11 @@ uint64_t rthL_checkseconds(lua_State *L, int arg) {
   luaL_argcheck(L, s >= 0, arg, "seconds must be a number from 0");
   if (s > 1e9) return RTH_FOREVER;
   return (uint64_t)(s * 1e9 + 0.5);
+}
+
+void rthL_pushseconds(lua_State *L, uint64_t ns) {
+  lua_pushnumber(L, ns == RTH_FOREVER ? (lua_Number)HUGE_VAL
+                                      : (lua_Number)ns / 1e9);
 }
 
 /* ---- traceback ---------------------------------------------------------- */

@@ -83,11 +83,20 @@ static rthL_Failure *failure_alloc(uint64_t id, const char *message,
 }
 
 /* Pushes "task 7" or "task 7 (name)". */
-static void push_task(lua_State *L, uint64_t id, const char *name) {
-  if (name != NULL)
-    lua_pushfstring(L, "task %I (%s)", (LUAI_UACINT)id, name);
+static void push_task(lua_State *L, const rthL_Who *who) {
+  if (who->name != NULL)
+    lua_pushfstring(L, "task %I (%s)", (LUAI_UACINT)who->id, who->name);
   else
-    lua_pushfstring(L, "task %I", (LUAI_UACINT)id);
+    lua_pushfstring(L, "task %I", (LUAI_UACINT)who->id);
+}
+
+/* Pushes the traceback, with a last line that says where the task came from. */
+static const char *push_traceback(lua_State *L, int tb, const rthL_Who *who) {
+  const char *s = lua_tostring(L, tb);
+  if (s == NULL) s = "";
+  if (who->where == NULL) return lua_pushstring(L, s);
+  return lua_pushfstring(L, "%s%s(spawned at %s)", s, *s ? "\n\t" : "",
+                         who->where);
 }
 
 static int text_of(lua_State *L) {
@@ -121,34 +130,34 @@ static void push_text(lua_State *L, rthL_State *S, int err) {
 }
 
 rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
-                               uint64_t id, const char *name) {
-  const char *message, *traceback = lua_tostring(L, tb);
+                               const rthL_Who *who) {
+  const char *message, *traceback;
   rthL_Message *value;
   rthL_Failure *f;
   luaL_checkstack(L, 6, NULL);
-  push_task(L, id, name);
+  traceback = push_traceback(L, tb, who);
+  push_task(L, who);
   lua_pushliteral(L, " panicked: ");
   push_text(L, S, err);
   lua_concat(L, 3);
   message = lua_tostring(L, -1);
   value = rthL_encode_error(L, err);
-  f = failure_alloc(id, message, traceback != NULL ? traceback : "");
+  f = failure_alloc(who->id, message, traceback);
   if (f == NULL) {
     rthL_message_free(value);
     luaL_error(L, "not enough memory");
   }
   f->value = value;
-  lua_pop(L, 1);
+  lua_pop(L, 2);
   return f;
 }
 
-rthL_Failure *rthL_failure_cancelled(lua_State *L, uint64_t id,
-                                     const char *name) {
+rthL_Failure *rthL_failure_cancelled(lua_State *L, const rthL_Who *who) {
   rthL_Failure *f;
-  push_task(L, id, name);
+  push_task(L, who);
   lua_pushliteral(L, " was cancelled");
   lua_concat(L, 2);
-  f = failure_alloc(id, lua_tostring(L, -1), "");
+  f = failure_alloc(who->id, lua_tostring(L, -1), "");
   lua_pop(L, 1);
   if (f == NULL) luaL_error(L, "not enough memory");
   f->cancelled = 1;
@@ -156,13 +165,13 @@ rthL_Failure *rthL_failure_cancelled(lua_State *L, uint64_t id,
 }
 
 rthL_Failure *rthL_failure_of(lua_State *L, rthL_State *S, rthL_Fiber *f,
-                              uint64_t id, const char *name) {
+                              const rthL_Who *who) {
   rthL_Failure *failure;
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);
   rthL_traceback(L, f->co, 0); /* closing the coroutine takes it away */
   rthL_fiber_error(L, S, f);
-  failure = rthL_failure_new(L, S, top + 2, top + 1, id, name);
+  failure = rthL_failure_new(L, S, top + 2, top + 1, who);
   lua_remove(L, top + 1);
   return failure;
 }

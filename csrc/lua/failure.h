@@ -17,13 +17,19 @@ typedef struct rthL_Failure {
   uint8_t quiet;         /* of a runtime that reports none */
 } rthL_Failure;
 
+/* What a failure says of its task. */
+typedef struct rthL_Who {
+  uint64_t id;
+  const char *name;  /* NULL: none */
+  const char *where; /* file and line that spawned it; NULL: not noted */
+} rthL_Who;
+
 /* Makes one of the error at `err` and a traceback string (or nil) at `tb`.
 ** Raises. */
 rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
-                               uint64_t id, const char *name);
+                               const rthL_Who *who);
 /* The one of a cancelled task.  Raises (memory). */
-rthL_Failure *rthL_failure_cancelled(lua_State *L, uint64_t id,
-                                     const char *name);
+rthL_Failure *rthL_failure_cancelled(lua_State *L, const rthL_Who *who);
 /* One for lack of memory; shared, never freed. */
 rthL_Failure *rthL_failure_nomemory(void);
 void rthL_failure_free(rthL_Failure *f); /* One reference.  Thread: any */
@@ -31,7 +37,7 @@ void rthL_failure_free(rthL_Failure *f); /* One reference.  Thread: any */
 /* The failure of a fiber whose error is on top of its coroutine.  Leaves the
 ** error on top of L.  Raises. */
 rthL_Failure *rthL_failure_of(lua_State *L, rthL_State *S, rthL_Fiber *f,
-                              uint64_t id, const char *name);
+                              const rthL_Who *who);
 
 /* Failures are counted, in the whole process, when made and when somebody
 ** sees them, so that a wait knows when to look for dropped JoinHandles.

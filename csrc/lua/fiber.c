@@ -17,6 +17,7 @@
 #include "lua/enter.h"
 #include "lua/failure.h"
 #include "lua/join.h"
+#include "lua/tasklocal.h"
 
 enum { POOL_MAX = 1024 };
 
@@ -69,6 +70,7 @@ void rthL_fiber_release(rthL_State *S, rthL_Fiber *f) {
   lua_State *co = f->co;
   if (f->extra != NULL) { /* few have one */
     rthL_enter_clear(&f->extra->enter);
+    rthL_bound_leave(f->extra->bound);
     free(f->extra->nested);
     free(f->extra);
     f->extra = NULL;
@@ -110,13 +112,7 @@ static void not_resumed(rthL_State *S, rthL_Op *op) {
   if (lua_checkstack(to, 2) && op->type->cancel(S, op, to)) lua_pop(to, 1);
 }
 
-/* Lets go of what a wait in a nested coroutine had. */
-static void let_go(rthL_State *S, int kept) {
-  /* The key exists, so nothing here allocates. */
-  if (kept != 0 && lua_checkstack(S->from, 3))
-    luaL_unref(S->from, LUA_REGISTRYINDEX, kept);
-}
-
+/* What a wait in a nested coroutine had. */
 static int take_kept(rthL_Fiber *f) {
   int kept = f->extra != NULL ? f->extra->kept : 0;
   if (kept != 0) f->extra->kept = 0;
@@ -152,7 +148,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->running = running;
   S->from = from;
   if (op != NULL && S->ready == op) not_resumed(S, op);
-  let_go(S, kept);
+  rthL_let_go(S, kept);
   if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
   /* Whoever waits on a thread of the script looks before it waits. */
   if (S->own && cur == NULL) (void)rthL_look_for_failures(S);
@@ -182,8 +178,11 @@ static int close_nested(rthL_State *S, rthL_Fiber *f, lua_State *to,
   int n = 0;
   while (n < x->nnested && lua_status(around) == LUA_YIELD)
     around = x->nested[n++];
+  while (n > 0) {
+    x->nnested = --n; /* those around it */
+    failed = close_onto(S, x->nested[n], to, failed);
+  }
   x->nnested = 0;
-  while (n > 0) failed = close_onto(S, x->nested[--n], to, failed);
   return failed;
 }
 
@@ -201,7 +200,7 @@ int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
   S->running = NULL;
   if (cx != NULL) S->cx = cx;
   if (op != NULL) failed = op->type->cancel(S, op, to);
-  let_go(S, take_kept(f));
+  rthL_let_go(S, take_kept(f));
   if (f->extra != NULL) failed = close_nested(S, f, to, failed);
   if (f->started) failed = close_onto(S, f->co, to, failed);
   S->cx = outer;

@@ -34,6 +34,7 @@ struct rthL_Op {
 /* What few fibers need. */
 typedef struct rthL_Extra {
   rthL_Enter *enter;  /* runtimes that the fiber has entered */
+  rthL_Bound *bound;  /* its task-local values */
   lua_State **nested; /* rt.coroutines that run inside, outermost first */
   int nnested, cnested;
   int kept; /* reference of what the nested coroutine that waits had on its

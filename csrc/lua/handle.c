@@ -35,21 +35,23 @@ rth_handle_t *rthL_checkhandle(lua_State *L, rthL_State *S, int idx) {
 
 /* ---- spawning ----------------------------------------------------------- */
 
-static int spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                 rthL_Kind kind, int name, unsigned flags) {
-  switch (kind) {
+int rthL_spawn_as(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
+                  const rthL_SpawnOptions *o) {
+  switch (o->kind) {
     case RTHL_SPAWN_LOCAL:
-      return rthL_spawn_local(L, S, h, f, name);
+      return rthL_spawn_local(L, S, h, f, o->tags);
     case RTHL_BLOCKING:
-      return rthL_spawn_blocking(L, S, h, f, name, flags);
+      return rthL_spawn_blocking(L, S, h, f, o->tags, o->flags);
     default:
-      return rthL_spawn(L, S, h, f, name, flags);
+      return rthL_spawn(L, S, h, f, o->tags, o->flags);
   }
 }
 
 int rthL_spawn_kind(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                     rthL_Kind kind) {
-  return spawn(L, S, h, f, kind, 0, 0);
+  rthL_SpawnOptions o = {RTHL_SPAWN, {0, 0}, 0};
+  o.kind = kind;
+  return rthL_spawn_as(L, S, h, f, &o);
 }
 
 static int option(lua_State *L, int opts, const char *key, const char *value,
@@ -61,15 +63,9 @@ static int option(lua_State *L, int opts, const char *key, const char *value,
       L, opts, lua_pushfstring(L, "unknown %s '%s'", key, value));
 }
 
-typedef struct SpawnOptions {
-  int name; /* stack index; 0: none */
-  rthL_Kind kind;
-  unsigned flags;
-} SpawnOptions;
-
 /* One field; the value is at the top. */
 static void spawn_option(lua_State *L, int opts, const char *key,
-                         SpawnOptions *o) {
+                         rthL_SpawnOptions *o) {
   static const char *const kinds[] = {"spawn", "local", "blocking", NULL};
   static const char *const captures[] = {"copy", NULL};
   const char *value;
@@ -83,7 +79,7 @@ static void spawn_option(lua_State *L, int opts, const char *key,
                                   luaL_typename(L, -1)));
   value = lua_tostring(L, -1);
   if (*key == 'n') {
-    lua_replace(L, o->name);
+    lua_replace(L, o->tags.name);
     lua_pushnil(L); /* for the caller to pop */
   } else if (*key == 'k') {
     o->kind = (rthL_Kind)option(L, opts, "kind", value, kinds);
@@ -93,39 +89,48 @@ static void spawn_option(lua_State *L, int opts, const char *key,
   }
 }
 
-int rthL_spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int opts) {
-  SpawnOptions o = {0, RTHL_SPAWN, 0};
+void rthL_spawn_options(lua_State *L, int opts, rthL_SpawnOptions *o) {
   luaL_checktype(L, opts, LUA_TTABLE);
   luaL_checktype(L, opts + 1, LUA_TFUNCTION);
   lua_pushnil(L); /* the name's place, below the function */
   lua_insert(L, opts + 1);
-  o.name = opts + 1;
+  o->kind = RTHL_SPAWN;
+  o->flags = 0;
+  o->tags.where = 0;
+  o->tags.name = opts + 1;
   lua_pushnil(L);
   while (lua_next(L, opts)) {
     if (lua_type(L, -2) != LUA_TSTRING)
       luaL_argerror(L, opts, "unknown spawn option");
-    spawn_option(L, opts, lua_tostring(L, -2), &o);
+    spawn_option(L, opts, lua_tostring(L, -2), o);
     lua_pop(L, 1);
   }
-  if (lua_isnil(L, o.name)) o.name = 0;
-  return spawn(L, S, h, opts + 2, o.kind, o.name, o.flags);
+  if (lua_isnil(L, o->tags.name)) o->tags.name = 0;
+}
+
+int rthL_spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int opts) {
+  rthL_SpawnOptions o;
+  rthL_spawn_options(L, opts, &o);
+  return rthL_spawn_as(L, S, h, opts + 2, &o);
 }
 
 /* ---- free functions ----------------------------------------------------- */
 
+static const rthL_Tags untagged = {0, 0};
+
 static int free_spawn(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  return spawn(L, S, rthL_checkcurrent(L, S), 1, RTHL_SPAWN, 0, 0);
+  return rthL_spawn(L, S, rthL_checkcurrent(L, S), 1, untagged, 0);
 }
 
 static int free_spawn_local(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  return rthL_spawn_local(L, S, rthL_checkcurrent(L, S), 1, 0);
+  return rthL_spawn_local(L, S, rthL_checkcurrent(L, S), 1, untagged);
 }
 
 static int free_spawn_blocking(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  return spawn(L, S, rthL_checkcurrent(L, S), 1, RTHL_BLOCKING, 0, 0);
+  return rthL_spawn_blocking(L, S, rthL_checkcurrent(L, S), 1, untagged, 0);
 }
 
 static int free_spawn_with(lua_State *L) {
@@ -181,17 +186,17 @@ static int handle_try_current(lua_State *L) {
 
 static int handle_spawn(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  return spawn(L, S, rthL_checkhandle(L, S, 1), 2, RTHL_SPAWN, 0, 0);
+  return rthL_spawn(L, S, rthL_checkhandle(L, S, 1), 2, untagged, 0);
 }
 
 static int handle_spawn_local(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  return rthL_spawn_local(L, S, rthL_checkhandle(L, S, 1), 2, 0);
+  return rthL_spawn_local(L, S, rthL_checkhandle(L, S, 1), 2, untagged);
 }
 
 static int handle_spawn_blocking(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  return spawn(L, S, rthL_checkhandle(L, S, 1), 2, RTHL_BLOCKING, 0, 0);
+  return rthL_spawn_blocking(L, S, rthL_checkhandle(L, S, 1), 2, untagged, 0);
 }
 
 static int handle_spawn_with(lua_State *L) {

@@ -2,7 +2,7 @@
 #ifndef RTHL_HANDLE_H
 #define RTHL_HANDLE_H
 
-#include "lua/state.h"
+#include "lua/join.h"
 
 /* Pushes a Handle; clones h.  Raises. */
 int rthL_pushhandle(lua_State *L, rthL_State *S, rth_handle_t *h);
@@ -20,6 +20,18 @@ int rthL_spawn_kind(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                     rthL_Kind kind);
 /* The same, with a table of options at index `opts`, f after it. */
 int rthL_spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int opts);
+
+/* The options of a spawn. */
+typedef struct rthL_SpawnOptions {
+  rthL_Kind kind;
+  rthL_Tags tags;
+  unsigned flags; /* of rthL_encode_call */
+} rthL_SpawnOptions;
+/* Reads them from the table at index `opts`, where a function follows; puts
+** the name, or nil, between the two.  Raises. */
+void rthL_spawn_options(lua_State *L, int opts, rthL_SpawnOptions *o);
+int rthL_spawn_as(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
+                  const rthL_SpawnOptions *o);
 
 /* Pushes the table of metrics. */
 int rthL_metrics(lua_State *L, rthL_State *S, rth_handle_t *h);

@@ -3,7 +3,8 @@
 ** WHY      the deadline moves when a tick is taken, not when it fires, so a
 **          tick that nobody waited for is not lost.
 ** THREADS  the one that runs the Lua state.
-** OWNS     the timer, and a reference to its runtime.
+** OWNS     the timer, and a reference to its runtime.  While somebody waits the
+**          registry has the Interval, for the operation is part of it.
 */
 #include "lua/enter.h"
 #include "lua/fiber.h"
@@ -16,6 +17,7 @@ typedef struct Interval {
   rth_sleep_t timer;
   rth_handle_t *handle; /* owned; NULL: finalized */
   uint64_t period;
+  int kept; /* while it waits */
   Missed missed;
   uint8_t waiting, failed;
 } Interval;
@@ -44,20 +46,25 @@ static rth_poll_t tick_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
 }
 
+static void leave(rthL_State *S, Interval *v) {
+  int kept = v->kept;
+  v->waiting = 0;
+  v->kept = 0;
+  rthL_let_go(S, kept);
+}
+
 static int tick_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   Interval *v = (Interval *)op;
-  (void)S;
   (void)to;
-  v->waiting = 0;
   rth_sleep_unregister(&v->timer);
+  leave(S, v);
   return 0;
 }
 
 static int tick_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   Interval *v = (Interval *)op;
   uint64_t due = v->timer.deadline;
-  (void)S;
-  v->waiting = 0;
+  leave(S, v);
   if (v->failed) return rthL_raise(L, RTH_ESHUTDOWN);
   rth_sleep_reset(&v->timer, next_after(v, due, rth_handle_now(v->handle)));
   rthL_pushseconds(L, due);
@@ -73,6 +80,7 @@ static Interval *check(lua_State *L) {
 static int interval_tick(lua_State *L) {
   Interval *v = check(L);
   if (v->waiting) return luaL_error(L, "Interval is already awaited");
+  v->kept = rthL_keep(L, 1);
   v->waiting = 1;
   return rthL_await(L, rthL_here(L), &v->op, v->handle);
 }

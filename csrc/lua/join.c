@@ -43,6 +43,18 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx) {
   return lua_tostring(L, -1);
 }
 
+rthL_Who rthL_join_who(lua_State *L, rthL_Join *j, int idx) {
+  rthL_Who who = {0, NULL, NULL};
+  who.id = j->id;
+  who.name = rthL_join_pushname(L, j, idx);
+  if (j->placed)
+    lua_getiuservalue(L, idx, 3);
+  else
+    lua_pushnil(L);
+  who.where = lua_tostring(L, -1);
+  return who;
+}
+
 typedef char join_op_fits[sizeof(rthL_JoinOp) <= RTHL_BLOCK ? 1 : -1];
 
 /* ---- the list of waits -------------------------------------------------- */
@@ -151,9 +163,9 @@ static int decode(lua_State *L) {
 ** is on top of the stack. */
 static void undecodable(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
   int top = lua_gettop(L);
-  const char *name = rthL_join_pushname(L, j, idx);
-  rthL_Failure *f = rthL_failure_new(L, S, top, top + 1, j->id, name);
-  lua_pop(L, 1);
+  rthL_Who who = rthL_join_who(L, j, idx);
+  rthL_Failure *f = rthL_failure_new(L, S, top, top + 2, &who);
+  lua_pop(L, 2);
   rthL_pushjoinerror(L, S, f, 1);
   lua_setiuservalue(L, idx, 1);
   j->state = RTHL_J_ERROR;
@@ -199,11 +211,12 @@ static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
       rthL_watch_see(L, S);
       break;
     default: {
-      const char *name = rthL_join_pushname(L, j, idx);
-      rthL_Failure *f = rthL_failure_cancelled(L, j->id, name);
+      rthL_Who who = rthL_join_who(L, j, idx);
+      rthL_Failure *f = rthL_failure_cancelled(L, &who);
+      lua_pop(L, 2);
       lua_pushnil(L);
-      lua_replace(L, -2);
       rthL_pushjoinerror(L, S, f, 1);
+      j->cancelled = 1;
       break;
     }
   }
@@ -284,6 +297,16 @@ void rthL_join_watch(rthL_State *S, rthL_Join *j, rthL_JoinOp *o,
 void rthL_join_unwatch(rthL_State *S, rthL_JoinOp *o) {
   (void)S;
   if (o->join != NULL) leave(o); /* its memory is a userdata */
+}
+
+int rthL_join_failed(rthL_Join *j) {
+  static const rth_waker_t none = {NULL, NULL};
+  if (j->state == RTHL_J_PENDING && !j->local) (void)ask_core(j, &none);
+  switch (j->state) {
+    case RTHL_J_RAW: return j->local || remote(j)->how == RTH_FAILED;
+    case RTHL_J_ERROR: return !j->cancelled;
+    default: return j->state == RTHL_J_WATCH;
+  }
 }
 
 int rthL_join_outcome(lua_State *L, rthL_State *S) {

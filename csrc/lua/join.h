@@ -17,8 +17,15 @@ typedef enum rthL_JoinState {
   RTHL_J_MOVED      /* empty */
 } rthL_JoinState;
 
+/* What a new task is called, and where it was spawned: stack indices of
+** strings.  0: not known. */
+typedef struct rthL_Tags {
+  int name, where;
+} rthL_Tags;
+
 /* Begin of the payload of a JoinHandle.  User value 1: see the states; user
-** value 2, where `named`: the name of the task. */
+** value 2, where `named`: the name of the task; 3, where `placed` (local ones):
+** where it was spawned. */
 typedef struct rthL_Join {
   union {
     rth_join_t *core; /* owned; NULL: nothing to ask the core any more */
@@ -30,7 +37,8 @@ typedef struct rthL_Join {
   int n;             /* VALUES: how many */
   uint8_t state;     /* an rthL_JoinState */
   uint8_t local : 1; /* it is an rthL_Task, else an rthL_Remote */
-  uint8_t named : 1;
+  uint8_t named : 1, placed : 1;
+  uint8_t cancelled : 1; /* ERROR: that of a cancelled task */
   uint8_t held : 1, fresh : 1; /* local: see rthL_Task */
   uint8_t here : 1;  /* local: it runs inside an await */
 } rthL_Join;
@@ -58,11 +66,16 @@ typedef struct rthL_Task {
 /* Pushes a JoinHandle without a core.  The name is at index `name`; 0: none.
 ** Raises. */
 rthL_Remote *rthL_join_new(lua_State *L, rthL_State *S, int name);
+/* Whether its task has ended with a failure (and was not just cancelled).
+** Asks the core, which wakes all who wait. */
+int rthL_join_failed(rthL_Join *j);
 /* It ended: wakes all who wait. */
 void rthL_join_wake(rthL_Join *j);
 /* Pushes the name of the task of the JoinHandle at idx; answers it, or
 ** NULL. */
 const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
+/* What there is to say of it; pushes two values that keep the strings. */
+rthL_Who rthL_join_who(lua_State *L, rthL_Join *j, int idx);
 
 /* Aborts its task.  Never raises. */
 void rthL_join_stop(rthL_State *S, rthL_Join *j);
@@ -85,7 +98,7 @@ int rthL_join_outcome(lua_State *L, rthL_State *S);
 /* spawn_local: the function at index f and what follows.  Pushes the
 ** JoinHandle. */
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                     int name);
+                     rthL_Tags tags);
 /* Gives the core, for executor l, all fresh tasks.  Never raises. */
 void rthL_local_flush(rthL_State *S, rth_local_t *l);
 /* Gives it one that runs inside an await. */

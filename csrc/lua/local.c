@@ -136,8 +136,8 @@ static int keep_failure(lua_State *L, End *e) {
 static int fail(lua_State *L) {
   End *e = lua_touserdata(L, 1);
   rthL_Task *t = e->t;
-  const char *name = rthL_join_pushname(L, &t->join, 2);
-  e->failure = rthL_failure_of(L, e->S, &t->fiber, t->join.id, name);
+  rthL_Who who = rthL_join_who(L, &t->join, 2);
+  e->failure = rthL_failure_of(L, e->S, &t->fiber, &who);
   return keep_failure(L, e);
 }
 
@@ -145,10 +145,10 @@ static int fail(lua_State *L) {
 static int close_fiber(lua_State *L) {
   End *e = lua_touserdata(L, 1);
   rthL_Task *t = e->t;
-  const char *name = rthL_join_pushname(L, &t->join, 2);
+  rthL_Who who = rthL_join_who(L, &t->join, 2);
   if (!rthL_fiber_cancel(e->S, &t->fiber, e->cx, L)) return 0;
   lua_pushnil(L); /* its stack is gone: no traceback */
-  e->failure = rthL_failure_new(L, e->S, 4, 5, t->join.id, name);
+  e->failure = rthL_failure_new(L, e->S, 5, 6, &who);
   lua_pop(L, 1);
   return keep_failure(L, e);
 }
@@ -348,13 +348,19 @@ static rth_local_t *executor_for(lua_State *L, rthL_State *S,
   return e->local;
 }
 
-static rthL_Task *task_new(lua_State *L, rthL_State *S, int name) {
-  rthL_Task *t = rthL_new(L, S, RTHL_LOCAL, sizeof *t, name != 0 ? 2 : 1);
+static rthL_Task *task_new(lua_State *L, rthL_State *S, rthL_Tags tags) {
+  int nuv = tags.where != 0 ? 3 : tags.name != 0 ? 2 : 1;
+  rthL_Task *t = rthL_new(L, S, RTHL_LOCAL, sizeof *t, nuv);
   t->join.local = 1;
-  if (name != 0) {
+  if (tags.name != 0) {
     t->join.named = 1;
-    lua_pushvalue(L, name);
+    lua_pushvalue(L, tags.name);
     lua_setiuservalue(L, -2, 2);
+  }
+  if (tags.where != 0) {
+    t->join.placed = 1;
+    lua_pushvalue(L, tags.where);
+    lua_setiuservalue(L, -2, 3);
   }
   return t;
 }
@@ -377,13 +383,13 @@ static void load(lua_State *L, rthL_State *S, rthL_Task *t, int f, int last) {
 }
 
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                     int name) {
+                     rthL_Tags tags) {
   int last = lua_gettop(L);
   rth_local_t *local;
   rthL_Task *t;
   luaL_checktype(L, f, LUA_TFUNCTION);
   local = executor_for(L, S, h);
-  t = task_new(L, S, name);
+  t = task_new(L, S, tags);
   load(L, S, t, f, last);
   if (S->executor != NULL && rth_handle_id(h) != rth_handle_id(S->home))
     rthL_enter_under(L, S, &t->fiber, h);

@@ -16,6 +16,7 @@
 #include "lua/move.h"
 #include "lua/net.h"
 #include "lua/sync.h"
+#include "lua/tasklocal.h"
 #include "lua/thread.h"
 
 #if defined(__GNUC__)
@@ -61,6 +62,8 @@ EXPORT int luaopen_rthandle_core(lua_State *L) {
   rthL_open_net(L, S);
   rthL_open_select(L, S);
   rthL_open_joinset(L, S);
+  rthL_open_scope(L, S);
+  rthL_open_tasklocal(L, S);
   rthL_open_coroutine(L, S);
   rthL_open_async(L, S);
   lua_pushvalue(L, -1);

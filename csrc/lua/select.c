@@ -5,7 +5,8 @@
 **          its poll, and cancelled as a task is where it loses.  An awaitable
 **          is a branch that calls its `await`: cancelling that deregisters.
 ** THREADS  the one that runs the Lua state.
-** OWNS     the operation has the fibers.
+** OWNS     the operation has the fibers; the registry has the operation until
+**          it is over.
 */
 #include <string.h>
 
@@ -22,11 +23,16 @@ typedef struct Branch {
 } Branch;
 
 /* Its userdata is at index 1 of the stack; SELECT: the keys in their order
-** are in the table at 2, and the function for `default`, or nil, at 3. */
+** are in the table at 2, and the function for `default`, or nil, at 3.
+** The first branches come in their order at each poll; the rest in turn, so
+** that none uses up the budget of the poll every time. */
 typedef struct Group {
   rthL_Op op;
   Mode mode;
   int n, ended;
+  int kept;
+  int ordered;    /* so many come in their order */
+  unsigned turn;  /* which of the rest is next */
   int winner;     /* SELECT, UNTIL: who ended first; TRY_JOIN: who failed */
   int has_default;
   Branch branch[];
@@ -43,15 +49,24 @@ static int is_over(Group *g, int i) {
   return ++g->ended == g->n;
 }
 
+static int in_turn(const Group *g, int k) {
+  unsigned rest = (unsigned)(g->n - g->ordered);
+  if (k < g->ordered) return k;
+  return g->ordered + (int)(((unsigned)(k - g->ordered) + g->turn) % rest);
+}
+
 static rth_poll_t group_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   Group *g = (Group *)op;
-  int i;
-  for (i = 0; i < g->n; i++) {
-    Branch *b = &g->branch[i];
+  int i, k;
+  for (k = 0; k < g->n; k++) {
+    Branch *b;
+    i = in_turn(g, k);
+    b = &g->branch[i];
     if (b->run != RTHL_WAITS) continue;
     b->run = rthL_fiber_run(S, &b->part.fiber, cx, &b->n);
     if (b->run != RTHL_WAITS && is_over(g, i)) return RTH_READY;
   }
+  g->turn++;
   return g->has_default ? RTH_READY : RTH_PENDING;
 }
 
@@ -73,7 +88,10 @@ static int end_others(rthL_State *S, Group *g, int but, lua_State *to) {
 }
 
 static int group_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
-  return end_others(S, (Group *)op, -1, to);
+  Group *g = (Group *)op;
+  int failed = end_others(S, g, -1, to);
+  rthL_let_go(S, g->kept);
+  return failed;
 }
 
 /* ---- how it ends -------------------------------------------------------- */
@@ -155,13 +173,14 @@ static int until_finish(lua_State *L, rthL_State *S, Group *g) {
   int w = g->winner, n;
   lua_settop(L, 1);
   if (g->branch[w].run == RTHL_FAILED) return raise_of(L, S, g, w);
-  lua_pushboolean(L, w == 0);
+  lua_pushboolean(L, w == 1);
   n = take(L, S, g, w);
-  return w == 0 ? n + 1 : 1;
+  return w == 1 ? n + 1 : 1;
 }
 
 static int group_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   Group *g = (Group *)op;
+  rthL_let_go(S, g->kept); /* the stack has it */
   switch (g->mode) {
     case SELECT: return select_finish(L, S, g);
     case UNTIL: return until_finish(L, S, g);
@@ -200,6 +219,7 @@ static int add_all(lua_State *L) {
   rthL_State *S = rthL_here(L);
   Group *g = lua_touserdata(L, 1);
   int i, n = lua_gettop(L);
+  g->kept = rthL_keep(L, 1);
   for (i = 2; i <= n; i++) {
     int first = lua_gettop(L) + 1;
     luaL_checkstack(L, 6, NULL);
@@ -213,14 +233,17 @@ static int add_all(lua_State *L) {
   return 0;
 }
 
-/* The first branch is the function at index 3 with what follows; the second
-** waits for the token at index 2. */
+/* The first branch waits for the token at index 2: where that is cancelled
+** the function at index 3, with what follows, does not even begin. */
 static int add_until(lua_State *L) {
   rthL_State *S = rthL_here(L);
   Group *g = lua_touserdata(L, 1);
-  add_branch(L, S, g, 3);
+  int first = lua_gettop(L) + 1;
+  g->kept = rthL_keep(L, 1);
+  g->ordered = 2;
   lua_getfield(L, 2, "cancelled");
   lua_pushvalue(L, 2);
+  add_branch(L, S, g, first);
   add_branch(L, S, g, 3);
   return 0;
 }
@@ -281,10 +304,9 @@ static int is_default(lua_State *L, int idx) {
          strcmp(lua_tostring(L, idx), "default") == 0;
 }
 
-/* Pushes the branches with other keys than 1 to n: no order is promised, so
-** one of them begins by chance.  Answers how many there are in all. */
-static int add_named(lua_State *L, int n) {
-  int k = n, i, shift;
+/* Pushes the branches with other keys than 1 to n.  Answers how many there
+** are in all; k so far. */
+static int add_named(lua_State *L, int n, int k) {
   lua_pushnil(L);
   while (lua_next(L, 1)) {
     int listed = lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 &&
@@ -296,24 +318,12 @@ static int add_named(lua_State *L, int n) {
       lua_insert(L, -2); /* the branch, then the key for lua_next */
     }
   }
-  if (k - n < 2) return k;
-  shift = (int)((rth_now() >> 6) % (uint64_t)(k - n));
-  for (i = 0; i < shift; i++) {
-    int j;
-    lua_rotate(L, 4 + n, -1);
-    lua_rawgeti(L, 2, n + 1);
-    for (j = n + 1; j < k; j++) {
-      lua_rawgeti(L, 2, j + 1);
-      lua_rawseti(L, 2, j);
-    }
-    lua_rawseti(L, 2, k);
-  }
   return k;
 }
 
 static int free_select(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  int i, n, k;
+  int i, n, k = 0, listed;
   Group *g;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
@@ -325,14 +335,21 @@ static int free_select(lua_State *L) {
     luaL_argerror(L, 1, "default must be a function");
   for (i = 1; i <= n; i++) {
     lua_pushinteger(L, i);
-    lua_rawgeti(L, 1, i);
-    add_key(L, i);
-    lua_remove(L, -2);
+    if (lua_rawgeti(L, 1, i) == LUA_TNIL) {
+      lua_pop(L, 2);
+    } else {
+      add_key(L, ++k);
+      lua_remove(L, -2);
+    }
   }
-  k = add_named(L, n);
+  listed = k;
+  k = add_named(L, n, k);
   if (k == 0 && lua_isnil(L, 3))
-    luaL_argerror(L, 1, "select needs a branch");
+    luaL_argerror(L, 1, "select needs a branch: all branches are disabled "
+                        "and there is no else branch");
   g = new_group(L, SELECT, k);
+  g->ordered = listed;
+  g->turn = (unsigned)(rth_now() >> 6); /* no order is promised */
   g->has_default = !lua_isnil(L, 3);
   lua_replace(L, 1);
   return start(L, S, g, add_all, k);

@@ -102,6 +102,19 @@ void rthL_state_reset(rthL_State *S) {
   rthL_enter_clear(&S->enter);
 }
 
+/* ---- keeping values ------------------------------------------------------ */
+
+int rthL_keep(lua_State *L, int idx) {
+  lua_pushvalue(L, idx);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+void rthL_let_go(rthL_State *S, int kept) {
+  /* The key exists, so nothing here allocates. */
+  if (kept != 0 && lua_checkstack(S->from, 3))
+    luaL_unref(S->from, LUA_REGISTRYINDEX, kept);
+}
+
 /* ---- executors ---------------------------------------------------------- */
 
 static rthL_Executor *executor(rthL_State *S, rth_handle_t *h) {

@@ -26,6 +26,9 @@ typedef enum rthL_Type {
   RTHL_ELAPSED,
   RTHL_INTERVAL,
   RTHL_JOINSET,
+  RTHL_SCOPE,
+  RTHL_LOCALKEY,
+  RTHL_BOUND,    /* a task-local value */
   RTHL_SENDER,   /* rt.sync, from here on */
   RTHL_RECEIVER,
   RTHL_ONESHOT_TX,
@@ -58,6 +61,7 @@ typedef enum rthL_Type {
 
 typedef struct rthL_Fiber rthL_Fiber;
 typedef struct rthL_Enter rthL_Enter;
+typedef struct rthL_Bound rthL_Bound;
 
 /* An executor that this state drives itself, for one runtime. */
 typedef struct rthL_Executor {
@@ -83,6 +87,7 @@ typedef struct rthL_State {
   lua_State *from;     /* innermost thread known to run: for API calls */
   struct rthL_Task *fresh, **fresh_last; /* local tasks the core has not got */
   rthL_Enter *enter;   /* handles that plain code has entered */
+  rthL_Bound *bound;   /* task-local values of plain code */
   unsigned depth;      /* of local tasks that run inside an await */
 
   rth_handle_t *home;  /* own states: their runtime (borrowed) */
@@ -97,6 +102,7 @@ typedef struct rthL_State {
   rth_msg_t *held;     /* messages whose values are being made; see sync.c */
   int anchors;         /* reference of the table that holds coroutines */
   int module;          /* reference of the module table */
+  int bindings;        /* and of all task-local values, by address */
   int stray;           /* and of the error of a yield out of a task */
   int mt[RTHL_NTYPES]; /* references of the metatables */
   const void *mtp[RTHL_NTYPES]; /* and their addresses */
@@ -162,7 +168,13 @@ void rthL_traceback(lua_State *L, lua_State *co, int level);
 /* Seconds (checked: a number, not NaN, not negative) to nanoseconds;
 ** RTH_FOREVER for math.huge and whatever is too far. */
 uint64_t rthL_checkseconds(lua_State *L, int arg);
-#define rthL_pushseconds(L, ns) lua_pushnumber((L), (lua_Number)(ns) / 1e9)
+/* The other way round. */
+void rthL_pushseconds(lua_State *L, uint64_t ns);
+
+/* Keeps the value at idx alive until it is let go, whatever becomes of the
+** stack that has it: for what an operation points to.  Raises (memory). */
+int rthL_keep(lua_State *L, int idx);
+void rthL_let_go(rthL_State *S, int kept); /* 0: nothing.  Never raises */
 
 /* A block for an operation that may be waited for long, outside the memory of
 ** Lua: RTHL_BLOCK bytes; NULL: no memory. */

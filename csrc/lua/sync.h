@@ -169,6 +169,7 @@ void rthL_open_once(lua_State *L, rthL_State *S);
 void rthL_open_token(lua_State *L, rthL_State *S);
 void rthL_open_select(lua_State *L, rthL_State *S);
 void rthL_open_joinset(lua_State *L, rthL_State *S);
+void rthL_open_scope(lua_State *L, rthL_State *S);
 
 /* token:run_until_cancelled(f, ...) */
 int rthL_run_until_cancelled(lua_State *L);

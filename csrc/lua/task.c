@@ -5,7 +5,7 @@
 **          first poll pins it, and makes a coroutine of it in that worker's
 **          state.
 ** THREADS  made on any thread; polled, and dropped once polled, by one.
-** OWNS     the message until the first poll, then the fiber; the name.
+** OWNS     the message until the first poll, then the fiber; the tags.
 */
 #include "lua/task.h"
 
@@ -18,7 +18,7 @@
 
 typedef struct Moved {
   rthL_Message *message; /* NULL: started */
-  char *name;            /* owned; NULL: none */
+  char *name, *where;    /* owned; NULL: none */
   rthL_State *S;         /* once started */
   rthL_Fiber fiber;
 } Moved;
@@ -57,18 +57,26 @@ static rth_poll_t failed(Call *c, void **out) {
 
 /* ---- protected: the error or the results of a fiber --------------------- */
 
+static rthL_Who who_of(const Call *c) {
+  rthL_Who who = {0, NULL, NULL};
+  who.id = c->cx->task_id;
+  who.name = c->m->name;
+  who.where = c->m->where;
+  return who;
+}
+
 /* Any error on top of L becomes the failure, without a traceback. */
 static void fail_with(lua_State *L, Call *c) {
+  rthL_Who who = who_of(c);
   int err = lua_gettop(L);
   lua_pushnil(L);
-  c->failure = rthL_failure_new(L, c->S, err, err + 1, c->cx->task_id,
-                                c->m->name);
+  c->failure = rthL_failure_new(L, c->S, err, err + 1, &who);
 }
 
 static int fail(lua_State *L) {
   Call *c = lua_touserdata(L, 1);
-  c->failure = rthL_failure_of(L, c->S, &c->m->fiber, c->cx->task_id,
-                               c->m->name);
+  rthL_Who who = who_of(c);
+  c->failure = rthL_failure_of(L, c->S, &c->m->fiber, &who);
   return 0;
 }
 
@@ -188,7 +196,8 @@ static void moved_drop(void *self) {
   m->message = NULL;
   if (m->S != NULL) rthL_fiber_release(m->S, &m->fiber);
   free(m->name);
-  m->name = NULL;
+  free(m->where);
+  m->name = m->where = NULL;
 }
 
 static void moved_drop_out(void *out, rth_poll_t how) {
@@ -211,6 +220,7 @@ static int pack_error(lua_State *L) {
 }
 
 static void fail_packed(lua_State *L, Call *c) {
+  rthL_Who who = who_of(c);
   int t = lua_gettop(L);
   if (!lua_istable(L, t)) { /* the handler itself failed: memory */
     fail_with(L, c);
@@ -218,8 +228,7 @@ static void fail_packed(lua_State *L, Call *c) {
   }
   lua_rawgeti(L, t, 1);
   lua_rawgeti(L, t, 2);
-  c->failure = rthL_failure_new(L, c->S, t + 1, t + 2, c->cx->task_id,
-                                c->m->name);
+  c->failure = rthL_failure_new(L, c->S, t + 1, t + 2, &who);
 }
 
 static int run_blocking(lua_State *L) {
@@ -283,31 +292,36 @@ static int spawn_async(rth_handle_t *h, const rth_future_ops_t *ops,
   return rth_spawn(h, ops, self, size, RTH_SPAWN_SHARE, out);
 }
 
-static char *copy_name(lua_State *L, int name) {
+/* Copies the string at index `from`, if any.  0: no memory. */
+static int copy_tag(lua_State *L, int from, char **copy) {
   size_t len;
-  const char *s = lua_tolstring(L, name, &len);
-  char *copy = malloc(len + 1);
-  return copy != NULL ? memcpy(copy, s, len + 1) : NULL;
+  const char *s;
+  if (from == 0) return 1;
+  s = lua_tolstring(L, from, &len);
+  *copy = malloc(len + 1);
+  if (*copy == NULL) return 0;
+  memcpy(*copy, s, len + 1);
+  return 1;
 }
 
 static int spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                      int name, unsigned flags, const rth_future_ops_t *ops,
-                      spawn_t spawn) {
+                      rthL_Tags tags, unsigned flags,
+                      const rth_future_ops_t *ops, spawn_t spawn) {
   int nargs = lua_gettop(L) - f, rc;
   rthL_Join *j;
   Moved m;
   luaL_checktype(L, f, LUA_TFUNCTION);
-  j = &rthL_join_new(L, S, name)->join;
+  j = &rthL_join_new(L, S, tags.name)->join;
   memset(&m, 0, sizeof m);
   m.message = rthL_encode_call(L, f, nargs, flags);
   /* No Lua call from here until the core's handle is in the userdata. */
-  if (name != 0) m.name = copy_name(L, name);
-  rc = name != 0 && m.name == NULL
-           ? RTH_ENOMEM
-           : spawn(h, ops, &m, sizeof m, &j->u.core);
+  rc = copy_tag(L, tags.name, &m.name) && copy_tag(L, tags.where, &m.where)
+           ? spawn(h, ops, &m, sizeof m, &j->u.core)
+           : RTH_ENOMEM;
   if (rc != RTH_OK) {
     rthL_message_free(m.message);
     free(m.name);
+    free(m.where);
     if (rc == RTH_EAGAIN) return luaL_error(L, "cannot start a thread");
     return rthL_raise(L, rc);
   }
@@ -316,16 +330,16 @@ static int spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
   return 1;
 }
 
-int rthL_spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f, int name,
-               unsigned flags) {
+int rthL_spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
+               rthL_Tags tags, unsigned flags) {
   static const rth_future_ops_t ops = {moved_poll, moved_cancel, moved_drop,
                                        moved_drop_out};
-  return spawn_with(L, S, h, f, name, flags, &ops, spawn_async);
+  return spawn_with(L, S, h, f, tags, flags, &ops, spawn_async);
 }
 
 int rthL_spawn_blocking(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                        int name, unsigned flags) {
+                        rthL_Tags tags, unsigned flags) {
   static const rth_future_ops_t ops = {blocking_poll, NULL, moved_drop,
                                        moved_drop_out};
-  return spawn_with(L, S, h, f, name, flags, &ops, rth_spawn_blocking);
+  return spawn_with(L, S, h, f, tags, flags, &ops, rth_spawn_blocking);
 }

@@ -2,14 +2,13 @@
 #ifndef RTHL_TASK_H
 #define RTHL_TASK_H
 
-#include "lua/state.h"
+#include "lua/join.h"
 
 /* Moves the function at index f and what follows onto h's runtime; pushes the
-** JoinHandle.  `name`: index of its name, 0: none.  `flags`: of
-** rthL_encode_call. */
-int rthL_spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f, int name,
-               unsigned flags);
+** JoinHandle.  `flags`: of rthL_encode_call. */
+int rthL_spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
+               rthL_Tags tags, unsigned flags);
 int rthL_spawn_blocking(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                        int name, unsigned flags);
+                        rthL_Tags tags, unsigned flags);
 
 #endif

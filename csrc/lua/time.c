@@ -5,8 +5,6 @@
 ** THREADS  the one that runs the Lua state.
 ** OWNS     each timer has a reference to its runtime until the wait is over.
 */
-#include <math.h>
-
 #include "lua/enter.h"
 #include "lua/fiber.h"
 #include "lua/handle.h"
@@ -170,11 +168,7 @@ static int sleep_reset(lua_State *L) {
 }
 
 static int sleep_deadline(lua_State *L) {
-  Sleep *s = check(L);
-  if (s->timer.deadline == RTH_FOREVER)
-    lua_pushnumber(L, (lua_Number)HUGE_VAL);
-  else
-    rthL_pushseconds(L, s->timer.deadline);
+  rthL_pushseconds(L, check(L)->timer.deadline);
   return 1;
 }
 

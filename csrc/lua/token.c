@@ -49,6 +49,14 @@ static int make(lua_State *L, rth_token_t *parent) {
 static int token_child(lua_State *L) { return make(L, check_token(L)); }
 static int token_new(lua_State *L) { return make(L, NULL); }
 
+/* The same token, though it was moved and came back. */
+static int token_eq(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  rthL_Box *a = rthL_to(L, S, 1, RTHL_TOKEN), *b = rthL_to(L, S, 2, RTHL_TOKEN);
+  lua_pushboolean(L, a != NULL && b != NULL && a->core == b->core);
+  return 1;
+}
+
 /* ---- the guard ---------------------------------------------------------- */
 
 static int token_drop_guard(lua_State *L) {
@@ -82,7 +90,8 @@ static int guard_disarm(lua_State *L) {
 }
 
 void rthL_open_token(lua_State *L, rthL_State *S) {
-  static const luaL_Reg meta[] = {{"__gc", token_gc}, {NULL, NULL}};
+  static const luaL_Reg meta[] = {
+      {"__gc", token_gc}, {"__eq", token_eq}, {NULL, NULL}};
   static const luaL_Reg methods[] = {{"cancel", token_cancel},
                                      {"is_cancelled", token_is_cancelled},
                                      {"cancelled", token_cancelled},

@@ -366,6 +366,64 @@ local JoinSetClass = {}
 ---@return rthandle.JoinSet
 function JoinSetClass.new() end
 
+---Tasks that have all ended when `rt.scope` returns. It may not be moved, and
+---takes no tasks after that.
+---@class rthandle.Scope
+local Scope = {}
+
+---Handle:spawn of the current runtime, into the scope.
+---@param f function moved
+---@param ... any moved
+---@return rthandle.JoinHandle
+function Scope:spawn(f, ...) end
+
+---Handle:spawn_local of the current runtime, into the scope.
+---@param f function
+---@param ... any
+---@return rthandle.JoinHandle
+function Scope:spawn_local(f, ...) end
+
+---Handle:spawn_blocking of the current runtime, into the scope.
+---@param f function moved
+---@param ... any moved
+---@return rthandle.JoinHandle
+function Scope:spawn_blocking(f, ...) end
+
+---Handle:spawn_with of the current runtime, into the scope.
+---@param options rthandle.SpawnOptions
+---@param f function
+---@param ... any
+---@return rthandle.JoinHandle
+function Scope:spawn_with(options, f, ...) end
+
+---Runs f(scope, ...) as part of this task, and returns its values when all
+---tasks of the scope have ended. The first error aborts the rest, and is raised
+---when they have ended, too.
+---@async
+---@param f fun(scope: rthandle.Scope, ...): ...
+---@param ... any
+---@return any ...
+function rt.scope(f, ...) end
+
+---A key for values that belong to a task. Shared with other Lua states.
+---@class rthandle.TaskLocal
+local TaskLocal = {}
+
+---Runs f(...), during which `key:get()` gives the value in this task.
+---@async
+---@param value any
+---@param f fun(...): ...
+---@param ... any
+---@return any ...
+function TaskLocal:scope(value, f, ...) end
+
+---The value of the innermost scope; raises outside of one.
+---@return any
+function TaskLocal:get() end
+
+---@return rthandle.TaskLocal
+function rt.task_local() end
+
 ---Ticks at a period.
 ---@class rthandle.Interval
 local Interval = {}
