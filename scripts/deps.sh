@@ -40,6 +40,11 @@ find_test() {
   has_module busted.runner ||
     need busted lua-busted $(rock busted)
   have ps || need ps procps procps-ng procps procps-ng procps
+  # Peers of the network's examples.
+  have curl || need curl curl curl curl curl curl
+  have socat || need socat socat socat socat socat socat
+  have wrk || need wrk wrk wrk wrk wrk wrk
+  have redis-server || need redis-server redis-server redis redis redis redis
 }
 
 find_rock() {
@@ -57,6 +62,13 @@ find_bench() {
     need cqueues lua-cqueues $(rock cqueues)
   has_module luv ||
     need luv lua-luv $(rock luv)
+  has_module socket ||
+    need luasocket lua-socket $(rock luasocket)
+  # Debian's is for Lua 5.2 by name only.
+  has_module copas || [ -e /usr/share/lua/5.2/copas.lua ] ||
+    need copas lua-copas $(rock copas)
+  have nginx || need nginx nginx-light nginx nginx nginx nginx
+  have wrk || need wrk wrk wrk wrk wrk wrk
   have cargo || need cargo cargo cargo cargo rust rust
   # bench/run leaves out Tokio where its crates are not to be had.
   if have apt-get && ! ls -d /usr/share/cargo/registry/tokio-[0-9]*; then

@@ -175,6 +175,10 @@ describe("the annotations name exactly", function()
     end
   end)
 
+  it("what rt.io holds", function()
+    assert.are.same(names_of(rt.io), functions.io)
+  end)
+
   it("what rt.net holds, and the methods of sockets", function()
     local guard <close> = runtime:enter()
     assert.is_not_nil(guard)

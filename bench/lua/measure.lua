@@ -44,6 +44,12 @@ function M.need(name)
   os.exit(3)
 end
 
+-- Debian has a copas for Lua 5.2 only, which runs on 5.4, too.
+function M.need_copas()
+  package.path = package.path .. ";/usr/share/lua/5.2/?.lua"
+  return M.need "copas"
+end
+
 -- Runs what the command line asks of `benches`: each has a unit and, by
 -- competitor, a function that answers the value.
 function M.main(benches)

@@ -60,6 +60,7 @@ EXPORT int luaopen_rthandle_core(lua_State *L) {
   rthL_open_interval(L, S);
   rthL_open_sync(L, S);
   rthL_open_net(L, S);
+  rthL_open_io(L, S);
   rthL_open_select(L, S);
   rthL_open_joinset(L, S);
   rthL_open_scope(L, S);

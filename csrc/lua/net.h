@@ -8,6 +8,7 @@
 **   listener.c  binding and accepting
 **   udp.c       datagrams
 **   lookup.c    names
+**   copy.c      rt.io: from one stream to another
 **
 ** A userdata is an rthL_SocketBox.  What it refers to, the rthL_Socket, is no
 ** memory of Lua: an operation that waits keeps it, and it moves as a whole to
@@ -192,5 +193,7 @@ void rthL_open_connect(lua_State *L, rthL_State *S);
 void rthL_open_listener(lua_State *L, rthL_State *S);
 void rthL_open_udp(lua_State *L, rthL_State *S);
 void rthL_open_lookup(lua_State *L, rthL_State *S);
+/* rt.io */
+void rthL_open_io(lua_State *L, rthL_State *S);
 
 #endif

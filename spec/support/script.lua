@@ -28,7 +28,7 @@ local function absolute(path)
     :gsub(";([^/;])", ";" .. here:gsub("%%", "%%%%") .. "/%1"):sub(2))
 end
 
-local function run(prefix, lua_path, ...)
+local function command_line(prefix, lua_path, ...)
   local words = {
     "unset LUA_PATH_5_4 LUA_CPATH_5_4 LUA_INIT;", prefix,
     "LUA_PATH=" .. quote(lua_path),
@@ -36,8 +36,10 @@ local function run(prefix, lua_path, ...)
     "timeout " .. script.limit, quote(interpreter()),
   }
   for _, word in ipairs { ... } do words[#words + 1] = quote(word) end
-  return script.command(table.concat(words, " "))
+  return table.concat(words, " ")
 end
+
+local function run(...) return script.command(command_line(...)) end
 
 -- Runs `lua FILE ARGS...`.
 function script.run(...) return run("", absolute(package.path), ...) end
@@ -45,6 +47,11 @@ function script.run(...) return run("", absolute(package.path), ...) end
 -- The same; `environment` is a string such as "A=1 B=2".
 function script.run_with(environment, ...)
   return run(environment, absolute(package.path), ...)
+end
+
+-- What script.run gives to the shell, whose place the script takes.
+function script.command_line(...)
+  return command_line("exec env", absolute(package.path), ...)
 end
 
 -- The same in another folder, whose modules are found as well.

@@ -12,6 +12,7 @@
 ---@field time rthandle.time
 ---@field sync rthandle.sync
 ---@field net rthandle.net
+---@field io rthandle.io
 ---@field JoinSet rthandle.JoinSetClass
 ---@field CancellationToken rthandle.CancellationTokenClass
 ---@field coroutine coroutinelib A drop-in for the coroutine library: coroutines that may suspend the task that resumes them.
