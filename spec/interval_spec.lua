@@ -56,6 +56,71 @@ describe("an interval", function()
       ticks("skip")(ms))
   end))
 
+  -- Late by more than a period, then by less: what each tick was due at, and
+  -- when it came.
+  local function late(how)
+    return function(ms)
+      local v, list = rt.interval(0.3), {}
+      v:missed_tick_behavior(how)
+      local function tick()
+        list[#list + 1] = ms(v:tick())
+        list[#list + 1] = ms(rt.now())
+      end
+      tick()
+      rt.time.advance(0.65)
+      for _ = 1, 3 do tick() end
+      rt.time.advance(0.4)
+      for _ = 1, 2 do tick() end
+      return list
+    end
+  end
+
+  it("has the schedule of burst", paused(function(ms)
+    assert.are.same({ 0, 0, 300, 650, 600, 650, 900, 900, 1200, 1300,
+      1500, 1500 }, late("burst")(ms))
+  end))
+
+  it("has the schedule of delay", paused(function(ms)
+    assert.are.same({ 0, 0, 300, 650, 950, 950, 1250, 1250, 1550, 1650,
+      1950, 1950 }, late("delay")(ms))
+  end))
+
+  it("has the schedule of skip", paused(function(ms)
+    assert.are.same({ 0, 0, 300, 650, 900, 900, 1200, 1200, 1500, 1600,
+      1800, 1800 }, late("skip")(ms))
+  end))
+
+  it("is not late by up to 5 ms", paused(function(ms)
+    local v = rt.interval(0.3)
+    v:missed_tick_behavior("delay")
+    v:tick()
+    rt.time.advance(0.304)
+    assert.are.equal(300, ms(v:tick()))
+    assert.are.equal(600, ms(v:tick()))
+  end))
+
+  it("of math.huge ticks once", paused(function(ms)
+    local v = rt.interval(math.huge)
+    assert.are.equal(math.huge, v:period())
+    assert.are.equal(0, ms(v:tick()))
+    assert.is_false((rt.timeout(1e6, v.tick, v)))
+    v:reset()
+    assert.is_false((rt.timeout(1e6, v.tick, v)))
+  end))
+
+  it("refuses two that wait for it", paused(function()
+    local v = rt.interval(10)
+    v:tick()
+    local other = rt.spawn_local(v.tick, v)
+    rt.yield_now()
+    local ok, err = pcall(function() v:tick() end)
+    assert.is_false(ok)
+    assert.matches("interval_spec.lua:%d+: Interval is already awaited", err)
+    other:abort()
+    other:join()
+    assert.is_number(v:tick())
+  end))
+
   it("ticks a period after a reset", paused(function(ms)
     local v = rt.interval(1)
     v:tick()
@@ -76,7 +141,9 @@ describe("an interval", function()
     assert.are.equal("burst", v:missed_tick_behavior())
     v:missed_tick_behavior("skip")
     assert.are.equal("skip", v:missed_tick_behavior())
-    assert.has_error(function() v:missed_tick_behavior("never") end)
+    local ok, err = pcall(function() v:missed_tick_behavior("never") end)
+    assert.is_false(ok)
+    assert.matches("interval_spec.lua:%d+: .*invalid option 'never'", err)
   end))
 
   it("refuses a period of 0, and code outside of a runtime", function()
@@ -86,4 +153,19 @@ describe("an interval", function()
       err)
     assert.has_error(function() rt.interval(1) end)
   end)
+
+  it("names the line of a bad time", paused(function()
+    for _, bad in ipairs { -1, 0 / 0, "x" } do
+      for _, call in ipairs {
+        function() rt.interval(bad) end,
+        function() rt.interval_at(bad, 1) end,
+        function() rt.interval_at(0, bad) end,
+      } do
+        local ok, err = pcall(call)
+        assert.is_false(ok)
+        assert.matches("interval_spec.lua:%d+: bad argument", err)
+      end
+    end
+    assert.has_error(function() rt.interval_at(1, 0) end)
+  end))
 end)

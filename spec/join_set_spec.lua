@@ -154,6 +154,93 @@ flavors(describe, function(new)
     set:shutdown()
   end)
 
+  it_in("may be filled again while it is emptied", function()
+    local set <close> = rt.JoinSet.new()
+    for i = 1, 20 do
+      set:spawn_local(function() return i end)
+      assert.are.same({ true, i }, { set:join_next() })
+      assert.are.equal(0, #set)
+    end
+  end)
+
+  it_in("takes thousands of tasks", function()
+    local set <close> = rt.JoinSet.new()
+    for i = 1, 10000 do
+      set:spawn_local(function()
+        rt.yield_now()
+        return i
+      end)
+    end
+    local sum = 0
+    for _ = 1, 10000 do sum = sum + select(2, set:join_next()) end
+    assert.are.equal(10000 * 10001 // 2, sum)
+    assert.is_nil((set:join_next()))
+  end)
+
+  it_in("tells apart those that were aborted", function()
+    local set <close> = rt.JoinSet.new()
+    local tx, rx = rt.sync.watch(false)
+    local stops = {}
+    for i = 1, 16 do
+      stops[i] = set:spawn(function(n, gate)
+        gate:wait_for(function(open) return open end)
+        return n
+      end, i, rx:clone())
+    end
+    for i = 1, 16, 2 do stops[i]:abort() end
+    local values, cancelled = {}, 0
+    for _ = 1, 8 do
+      if select(2, set:join_next()):is_cancelled() then
+        cancelled = cancelled + 1
+      end
+    end
+    tx:send(true)
+    for _ = 1, 8 do values[select(2, set:join_next())] = true end
+    assert.are.equal(8, cancelled)
+    for i = 2, 16, 2 do assert.is_true(values[i]) end
+  end)
+
+  it_in("keeps the place of a task without a value in join_all", function()
+    local set <close> = rt.JoinSet.new()
+    for i = 1, 3 do
+      set:spawn_local(function() if i ~= 2 then return i end end)
+    end
+    local list = set:join_all()
+    assert.are.same({ 1, nil, 3 }, { list[1], list[2], list[3] })
+    assert.are.same({}, set:join_all())
+  end)
+
+  it_in("says in a traceback where the failed task was spawned", function()
+    local set <close> = rt.JoinSet.new()
+    local line = debug.getinfo(1, "l").currentline + 1
+    set:spawn(function() error("x") end)
+    local _, err = set:join_next()
+    assert.matches("%(spawned at .*join_set_spec.lua:" .. line .. "%)$",
+      err.traceback)
+  end)
+
+  it_in("names the line of misuse", function()
+    local set <close> = rt.JoinSet.new()
+    for message, call in pairs {
+      ["to 'spawn' %(function expected"] = function() set:spawn(1) end,
+      ["#1 to 'spawn_with' %(unknown kind 'x'%)"] = function()
+        set:spawn_with({ kind = "x" }, print)
+      end,
+      ["#2 to 'spawn_with' %(function expected"] = function()
+        set:spawn_with({}, 1)
+      end,
+      ["assigns the captured local"] = function()
+        local n = 0
+        set:spawn(function() n = n + 1 end)
+      end,
+    } do
+      local ok, err = pcall(call)
+      assert.is_false(ok)
+      assert.matches("join_set_spec.lua:%d+: .*" .. message, err)
+    end
+    assert.are.equal(0, #set)
+  end)
+
   it_in("may not be moved, and takes functions only", function()
     local set <close> = rt.JoinSet.new()
     assert.has_error(function() rt.spawn(print, set) end)
@@ -161,6 +248,24 @@ flavors(describe, function(new)
     assert.are.equal(0, #set)
   end)
 end)
+
+it("a JoinSet tells that the tasks of a closed runtime are cancelled",
+  function()
+    local a <close> = rt.Runtime.new { worker_threads = 1 }
+    local b <close> = rt.Runtime.new { worker_threads = 1 }
+    b:block_on(function()
+      local set <close> = rt.JoinSet.new()
+      do
+        local guard <close> = a:enter()
+        assert.is_not_nil(guard)
+        for _ = 1, 5 do set:spawn(function() rt.sleep(math.huge) end) end
+      end
+      a:shutdown_background()
+      for _ = 1, 5 do
+        assert.is_true(select(2, set:join_next()):is_cancelled())
+      end
+    end)
+  end)
 
 it("a JoinSet that is collected aborts its tasks", function()
   local r <close> = rt.Runtime.new { worker_threads = 1 }

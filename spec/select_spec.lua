@@ -125,6 +125,71 @@ flavors(describe, function(new)
       sender:await()
     end)
 
+    it_in("leaves out a branch that is nil", function()
+      assert.are.same({ 2, "second" }, { rt.select {
+        nil, function() return "second" end } })
+      assert.are.same({ "default" }, { rt.select {
+        default = function() end } })
+    end)
+
+    it_in("may be in another, and is closed with it", function()
+      local closed = false
+      local function inner()
+        local note <close> = setmetatable({}, {
+          __close = function() closed = true end })
+        rt.sleep(note and math.huge)
+      end
+      assert.are.equal("quick", (rt.select {
+        slow = function() return rt.select { inner, forever } end,
+        quick = function()
+          rt.yield_now()
+          rt.yield_now()
+        end,
+      }))
+      assert.is_true(closed)
+      assert.are.same({ "a", "b", 1 }, { rt.select {
+        a = function()
+          return rt.select { b = function() return 1 end, c = forever }
+        end } })
+    end)
+
+    it_in("takes every kind of awaitable", function()
+      local tx, rx = rt.sync.mpsc(1)
+      local otx, orx = rt.sync.oneshot()
+      local token = rt.CancellationToken.new()
+      local notify = rt.sync.Notify()
+      local object = { await = function() return "object" end }
+      tx:send("message")
+      otx:send("once")
+      token:cancel()
+      notify:notify_one()
+      assert.are.same({ 1, "task" }, { rt.select {
+        rt.spawn(function() return "task" end) } })
+      assert.are.same({ 1 }, { rt.select { rt.time.Sleep(0) } })
+      assert.are.same({ 1, "message" }, { rt.select { rx } })
+      assert.are.same({ 1, "once" }, { rt.select { orx } })
+      assert.are.same({ 1 }, { rt.select { token } })
+      assert.are.same({ 1 }, { rt.select { notify } })
+      assert.are.same({ 1, "object" }, { rt.select { object } })
+    end)
+
+    it_in("lets no branch use up the turn of the others", function()
+      local ready = rt.spawn_local(function() end)
+      ready:await()
+      local spins = 0
+      local key = rt.select {
+        busy = function()
+          while true do
+            ready:await()
+            spins = spins + 1
+          end
+        end,
+        other = function() for _ = 1, 20 do ready:await() end end,
+      }
+      assert.are.equal("other", key)
+      assert.is_true(spins < 1e6)
+    end)
+
     it_in("refuses what is no branch", function()
       local function fails(message, ...)
         local ok, err = pcall(rt.select, ...)
@@ -132,6 +197,7 @@ flavors(describe, function(new)
         assert.matches(message, err, 1, true)
       end
       fails("select needs a branch", {})
+      fails("all branches are disabled and there is no else branch", {})
       fails("branch 'x': function or awaitable expected, got number",
         { x = 1 })
       fails("default must be a function", { forever, default = 1 })
@@ -178,6 +244,33 @@ flavors(describe, function(new)
       assert.is_true(closed)
     end)
 
+    it_in("lets no function use up the turn of the others", function()
+      local ready = rt.spawn_local(function() end)
+      ready:await()
+      local stop = false
+      rt.join(function()
+        while not stop do ready:await() end
+      end, function()
+        for _ = 1, 20 do ready:await() end
+        stop = true
+      end)
+      assert.is_true(stop)
+    end)
+
+    it_in("of nothing gives nothing", function()
+      assert.are.equal(0, select("#", rt.join()))
+      assert.are.equal(0, select("#", rt.try_join()))
+    end)
+
+    it_in("names the line of misuse", function()
+      for _, f in ipairs { rt.join, rt.try_join } do
+        local ok, err = pcall(function() f(print, 1) end)
+        assert.is_false(ok)
+        assert.matches(
+          "select_spec.lua:%d+: .*#2 .*function or awaitable expected", err)
+      end
+    end)
+
     it_in("takes awaitables", function()
       local a, b = rt.try_join(rt.spawn(function() return 1 end),
         rt.spawn(function() return 2 end))
@@ -190,6 +283,15 @@ flavors(describe, function(new)
       local token = rt.CancellationToken.new()
       assert.are.same({ true, 1, 2 },
         { token:run_until_cancelled(function(...) return ... end, 1, 2) })
+    end)
+
+    it_in("does not begin where the token is cancelled already", function()
+      local token = rt.CancellationToken.new()
+      token:cancel()
+      local began = false
+      assert.are.same({ false },
+        { token:run_until_cancelled(function() began = true end) })
+      assert.is_false(began)
     end)
 
     it_in("ends a function when the token is cancelled", function()
