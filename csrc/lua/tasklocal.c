@@ -181,7 +181,8 @@ static int task_local(lua_State *L) {
 
 static int key_eq(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  Key *a = rthL_to(L, S, 1, RTHL_LOCALKEY), *b = rthL_to(L, S, 2, RTHL_LOCALKEY);
+  Key *a = rthL_to(L, S, 1, RTHL_LOCALKEY);
+  Key *b = rthL_to(L, S, 2, RTHL_LOCALKEY);
   lua_pushboolean(L, a != NULL && b != NULL && a->id == b->id);
   return 1;
 }
