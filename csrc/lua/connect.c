@@ -87,9 +87,9 @@ static int tcp_connect(lua_State *L) {
   ConnectOp *o;
   int rc;
   rthL_netoptions(L, 2, "connect", options, 1);
-  h = rthL_checkcurrent(L, S);
   lua_settop(L, 1);
   (void)rthL_newsocket(L, S, RTHL_TCPSTREAM);
+  h = rthL_checkcurrent(L, S);
   o = calloc(1, sizeof *o);
   rc = o != NULL ? rth_tcp_connect(h, text, &o->connect) : RTH_ENOMEM;
   if (rc != RTH_OK) {
@@ -102,13 +102,14 @@ static int tcp_connect(lua_State *L) {
 
 static int unix_connect(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  rth_handle_t *h = rthL_checkcurrent(L, S);
+  rth_handle_t *h;
   rth_addr_t a;
   ConnectOp *o;
   int rc = rthL_checkpath(L, 1, &a);
   if (rc != RTH_OK) return rthL_badpath(L, 1);
   lua_settop(L, 1);
   (void)rthL_newsocket(L, S, RTHL_UNIXSTREAM);
+  h = rthL_checkcurrent(L, S);
   o = calloc(1, sizeof *o);
   rc = o != NULL ? rth_unix_connect(h, &a, &o->connect) : RTH_ENOMEM;
   if (rc != RTH_OK) {
@@ -120,11 +121,10 @@ static int unix_connect(lua_State *L) {
 
 static int unix_pair(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  rth_handle_t *h = rthL_checkcurrent(L, S);
   rthL_SocketBox *a = rthL_newsocket(L, S, RTHL_UNIXSTREAM);
   rthL_SocketBox *b = rthL_newsocket(L, S, RTHL_UNIXSTREAM);
   rth_stream_t *core[2];
-  int rc = rth_stream_pair(h, core), other;
+  int rc = rth_stream_pair(rthL_checkcurrent(L, S), core), other;
   if (rc != RTH_OK) return rthL_neterror(L, rc);
   rc = rthL_stream_adopt(a, core[0]);
   other = rthL_stream_adopt(b, core[1]);

@@ -57,14 +57,13 @@ static int tcp_bind(lua_State *L) {
 
 static int unix_bind(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  rth_handle_t *h = rthL_checkcurrent(L, S);
   rth_addr_t a;
   rth_listener_t *core;
   rthL_SocketBox *b;
   int rc = rthL_checkpath(L, 1, &a);
   if (rc != RTH_OK) return rthL_badpath(L, 1);
   b = rthL_newsocket(L, S, RTHL_UNIXLISTENER);
-  rc = rth_listen(h, &a, 1, NULL, &core);
+  rc = rth_listen(rthL_checkcurrent(L, S), &a, 1, NULL, &core);
   if (rc == 0) rc = give(b, core);
   return rc != 0 ? rthL_neterror(L, rc) : 1;
 }
@@ -95,13 +94,14 @@ static int accept_finish(lua_State *L, rthL_State *S, rthL_Io *o) {
 static int listener_accept(lua_State *L) {
   static const rthL_IoType type = {accept_poll, accept_finish, accept_lose};
   rthL_State *S = rthL_here(L);
-  rthL_Io *o =
-      rthL_checkio(L, S, RTHL_TCPLISTENER, RTHL_UNIXLISTENER, RTHL_READ);
-  const rthL_SocketBox *b = lua_touserdata(L, 1);
-  if (o == NULL) return rthL_neterror(L, -EBADF);
+  const rthL_SocketBox *b =
+      rthL_checksocket(L, S, RTHL_TCPLISTENER, RTHL_UNIXLISTENER);
+  rthL_Io *o;
   lua_settop(L, 1);
   (void)rthL_newsocket(L, S, b->type == RTHL_TCPLISTENER ? RTHL_TCPSTREAM
                                                          : RTHL_UNIXSTREAM);
+  o = rthL_checkio(L, S, RTHL_TCPLISTENER, RTHL_UNIXLISTENER, RTHL_READ);
+  if (o == NULL) return rthL_neterror(L, -EBADF);
   return rthL_io(L, S, o, &type);
 }
 

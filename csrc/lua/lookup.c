@@ -54,10 +54,11 @@ static int keeper_gc(lua_State *L) {
 static int ask(lua_State *L, rthL_State *S, int arg, rthL_Found found) {
   static const rthL_OpType type = {lookup_poll, lookup_cancel, lookup_finish};
   const char *text = lua_tostring(L, arg);
-  rth_handle_t *h = rthL_checkcurrent(L, S);
+  rth_handle_t *h;
   LookupOp *o;
   int rc;
   (void)rthL_new(L, S, RTHL_LOOKUP, sizeof(rth_lookup_t *), 0);
+  h = rthL_checkcurrent(L, S);
   o = calloc(1, sizeof *o);
   rc = o != NULL ? rth_lookup_new(h, text, &o->lookup) : RTH_ENOMEM;
   if (rc != RTH_OK) {

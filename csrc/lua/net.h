@@ -94,7 +94,8 @@ void rthL_socket_release(rthL_Socket *s);
 rthL_SocketBox *rthL_checksocket(lua_State *L, rthL_State *S, rthL_Type first,
                                  rthL_Type last);
 /* Its free operation of a side; NULL: it was closed.  Raises where a task
-** waits for that side. */
+** waits for that side.  Good until Lua allocates: a finalizer that runs then
+** may close the socket. */
 rthL_Io *rthL_checkio(lua_State *L, rthL_State *S, rthL_Type first,
                       rthL_Type last, int side);
 /* `return rthL_io(...)` from the C function: does it, waiting if need be. */

@@ -172,26 +172,29 @@ static int write_finish(lua_State *L, rthL_State *S, rthL_Io *o) {
   return rthL_nettrue(L, o->rc);
 }
 
-/* The strings from index 2 on. */
-static const rth_bytes_t *gather(lua_State *L, Stream *s, int n) {
-  rth_bytes_t *v = s->few;
+/* The n values from index 2 on become strings.  Answers memory for many. */
+static rth_bytes_t *check_pieces(lua_State *L, int n) {
   int i;
-  if (n > FEW) v = lua_newuserdatauv(L, (size_t)n * sizeof *v, 0);
-  for (i = 0; i < n; i++) v[i].at = lua_tolstring(L, i + 2, &v[i].n);
-  return v;
+  for (i = 2; i <= n + 1; i++) (void)luaL_checklstring(L, i, NULL);
+  if (n <= FEW) return NULL;
+  return lua_newuserdatauv(L, (size_t)n * sizeof(rth_bytes_t), 0);
 }
 
 static int stream_write_all(lua_State *L) {
   static const rthL_IoType type = {write_poll, write_finish, NULL};
   rthL_State *S = rthL_here(L);
   int i, n = lua_gettop(L) - 1;
-  rthL_Io *o =
-      rthL_checkio(L, S, RTHL_STREAMWRITER, RTHL_UNIXSTREAM, RTHL_WRITE);
+  rth_bytes_t *v;
+  rthL_Io *o;
   Stream *s;
-  for (i = 2; i <= n + 1; i++) (void)luaL_checklstring(L, i, NULL);
+  (void)rthL_checksocket(L, S, RTHL_STREAMWRITER, RTHL_UNIXSTREAM);
+  v = check_pieces(L, n);
+  o = rthL_checkio(L, S, RTHL_STREAMWRITER, RTHL_UNIXSTREAM, RTHL_WRITE);
   if (o == NULL) return rthL_neterror(L, -EBADF);
   s = stream_of(o);
-  s->write.pieces = gather(L, s, n);
+  if (v == NULL) v = s->few;
+  for (i = 0; i < n; i++) v[i].at = lua_tolstring(L, i + 2, &v[i].n);
+  s->write.pieces = v;
   s->write.n = (size_t)n;
   s->write.next = s->write.offset = 0;
   return rthL_io(L, S, o, &type);
