@@ -137,7 +137,8 @@ void rthL_socket_leave(rthL_SocketBox *b, int gone) {
 
 /* ---- using -------------------------------------------------------------- */
 
-rthL_SocketBox *rthL_checksocket(lua_State *L, rthL_State *S, rthL_Type first,
+/* The userdata at index 1, whatever became of it.  Raises. */
+static rthL_SocketBox *check_box(lua_State *L, rthL_State *S, rthL_Type first,
                                  rthL_Type last) {
   rthL_SocketBox *b = lua_touserdata(L, 1);
   const void *mt = NULL;
@@ -152,6 +153,12 @@ rthL_SocketBox *rthL_checksocket(lua_State *L, rthL_State *S, rthL_Type first,
                                                          : first);
     return NULL; /* does not come here */
   }
+  return b;
+}
+
+rthL_SocketBox *rthL_checksocket(lua_State *L, rthL_State *S, rthL_Type first,
+                                 rthL_Type last) {
+  rthL_SocketBox *b = check_box(L, S, first, last);
   if (b->socket == NULL && b->gone != RTHL_CLOSED)
     luaL_error(L, "%s", rthL_socket_gone(b));
   return b;
@@ -198,7 +205,8 @@ int rthL_socket_close(lua_State *L) {
 }
 
 int rthL_socket_gc(lua_State *L) {
-  rthL_SocketBox *b = lua_touserdata(L, 1);
+  rthL_SocketBox *b =
+      check_box(L, rthL_here(L), RTHL_STREAMWRITER, RTHL_UDPSOCKET);
   rthL_socket_leave(b, RTHL_CLOSED);
   return 0;
 }
@@ -224,6 +232,8 @@ int rthL_socket_peer_addr(lua_State *L) {
                                        RTHL_UDPSOCKET);
   rth_addr_t a;
   int rc = -EBADF;
+  luaL_argexpected(L, b->type < RTHL_TCPLISTENER || b->type == RTHL_UDPSOCKET,
+                   1, "socket with a peer");
   if (b->socket != NULL) rc = b->socket->kind->peer_addr(b->socket->core, &a);
   return push_addr(L, rc, &a);
 }
