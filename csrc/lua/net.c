@@ -84,6 +84,8 @@ int rthL_badaddr(lua_State *L, int arg) {
 int rthL_checkpath(lua_State *L, int arg, rth_addr_t *a) {
   size_t n;
   const char *path = luaL_checklstring(L, arg, &n);
+  luaL_argcheck(L, path[0] == '\0' || strlen(path) == n, arg,
+                "a path contains no zeros");
   return rth_addr_unix(a, path, n);
 }
 
