@@ -82,7 +82,9 @@ static int pause_poll(rth_listener_t *l, rth_cx_t *cx) {
   p = rth_sleep_poll(&l->pause, cx);
   if (p == RTH_PENDING) return RTH_PENDING;
   end_pause(l);
-  return p == RTH_READY ? RTH_READY : RTH_ESHUTDOWN;
+  if (p == RTH_READY) return RTH_READY;
+  rth__source_end(&l->io, RTH_SIDE_READ);
+  return RTH_ESHUTDOWN;
 }
 
 static int begin_pause(rth_listener_t *l, rth_cx_t *cx) {
@@ -104,6 +106,7 @@ int rth_listener_accept(rth_listener_t *l, rth_cx_t *cx, rth_stream_t **out,
                         rth_addr_t *peer) {
   int fd, err, rc = rth__source_begin(&l->io, cx, RTH_SIDE_READ);
   if (rc == RTH_READY) rc = pause_poll(l, cx);
+  if (rc == RTH_ESHUTDOWN) end_pause(l); /* it was that runtime's */
   if (rc != RTH_READY) return rc;
   do {
     err = rth__socket_accept(l->io.fd, &fd, peer);

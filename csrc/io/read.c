@@ -161,6 +161,7 @@ static int next_part(rth_stream_t *s, rth_cx_t *cx, rth_bytes_t delim,
     }
     rc = fill(s, cx, 1);
   }
+  if (rc < 0) s->scanned = 0; /* the next read may look for something else */
   return rc;
 }
 
