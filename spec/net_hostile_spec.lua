@@ -1,5 +1,6 @@
 -- What a script, a peer or the system may do to a socket at the worst moment.
 local rt = require("rthandle")
+local script = require("spec.support.script")
 local sockets = require("spec.support.sockets")
 local net = rt.net
 local ANY = sockets.ANY
@@ -69,5 +70,58 @@ describe("the path of a Unix socket", function()
       assert.has_error(function() net.UnixStream.connect("/tmp/a\0b") end,
         "bad argument #1 to 'connect' (a path contains no zeros)")
     end)
+  end)
+end)
+
+-- An executor makes its loop when it first waits for a socket, and that takes
+-- more than two descriptors.
+describe("without descriptors for the loop", function()
+  local function run(body)
+    local folder = script.folder { ["s.lua"] = [[
+      local rt = require "rthandle"
+      local net = rt.net
+      -- Calls f while there are two descriptors left.
+      local function exhausted(f)
+        local files, full = {}, nil
+        repeat
+          files[#files + 1], full = io.open("/dev/null")
+        until full
+        table.remove(files):close()
+        table.remove(files):close()
+        f()
+        for _, file in ipairs(files) do file:close() end
+      end
+    ]] .. body }
+    finally(function() script.remove(folder) end)
+    return script.run_with("ulimit -n 60;", folder .. "/s.lua")
+  end
+
+  it("a search fails, and the next one looks from the start", function()
+    assert.are.same({ "EMFILE\nhello\n", 0 }, { run [[
+      rt.main(function()
+        local a, b = net.UnixStream.pair()
+        assert(a:write_all("hello\nworld"))
+        exhausted(function() print((select(3, b:read_until("!")))) end)
+        print(select(2, rt.timeout(5, b.read_line, b)))
+      end, { flavor = "current_thread" })
+    ]] })
+  end)
+
+  it("accept waits for better times", function()
+    assert.are.same({ "false\nhello\n", 0 }, { run [[
+      local runtime = rt.Runtime.new { flavor = "current_thread" }
+      local listener = runtime:block_on(function()
+        return (assert(net.TcpListener.bind("127.0.0.1:0")))
+      end)
+      runtime:block_on(function()
+        exhausted(function()
+          print((rt.timeout(0.05, listener.accept, listener)))
+        end)
+        local client = assert(net.TcpStream.connect(listener:local_addr()))
+        assert(client:write_all("hello\n"))
+        print(assert(listener:accept()):read_line())
+      end)
+      runtime:close()
+    ]] })
   end)
 end)

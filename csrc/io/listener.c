@@ -112,8 +112,10 @@ int rth_listener_accept(rth_listener_t *l, rth_cx_t *cx, rth_stream_t **out,
     err = rth__socket_accept(l->io.fd, &fd, peer);
   } while (is_passing(err));
   if (err == 0) return give(l, fd, out);
-  if (err == -EAGAIN || err == -EWOULDBLOCK)
-    return rth__source_wait(&l->io, cx, RTH_SIDE_READ);
+  if (err == -EAGAIN || err == -EWOULDBLOCK) {
+    err = rth__source_wait(&l->io, cx, RTH_SIDE_READ);
+    if (err == RTH_PENDING) return RTH_PENDING;
+  }
   if (is_shortage(err)) return begin_pause(l, cx);
   rth__source_end(&l->io, RTH_SIDE_READ);
   return err;
