@@ -78,14 +78,13 @@ flavors(describe, function(new)
             local yield = require("rthandle").yield_now
             while true do yield() end
           end)
-          busy:spawn_local(function() while true do rt.yield_now() end end)
         end
         local a, b = sockets.tcp()
         local echo = rt.spawn(function(s)
           for line in s:lines() do s:write_all(line, "\n") end
           s:close()
         end, b)
-        for i = 1, 20 do
+        for i = 1, 5 do
           a:write_all(i, "\n")
           assert.are.equal(tostring(i), a:read_line())
         end
@@ -348,7 +347,7 @@ end)
 describe("idle connections", function()
   -- Each waits in a read after it has read once; the other end has been
   -- written to.
-  it("cost less than 4 KB each beside their coroutines", function()
+  local function cheap()
     local folder = script.folder { ["s.lua"] = [[
       local rt = require "rthandle"
       local N = 2000
@@ -388,5 +387,11 @@ describe("idle connections", function()
     finally(function() script.remove(folder) end)
     assert.are.same({ "cheap\n", 0 },
       { script.run_with("ulimit -n 5000;", folder .. "/s.lua") })
-  end)
+  end
+
+  -- A sanitizer puts room around each block, and keeps those that were freed.
+  local sanitized = (os.getenv("LUA") or ""):find("san/lua$")
+  if not sanitized then
+    it("cost less than 4 KB each beside their coroutines", cheap)
+  end
 end)

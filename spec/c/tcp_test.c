@@ -586,6 +586,64 @@ TEST(halves_work_on_two_threads) {
   close_host(&t);
 }
 
+TEST(input_moves_to_the_half_that_reads) {
+  host_t t = new_host(2);
+  rth_stream_t *s[2], *half;
+  tcp_pair(&t, s);
+  write_text(&t, s[1], "taken left");
+  ASSERT_STR_EQ(read_some(&t, s[0], 6), "taken ");
+  ASSERT_EQ(rth_stream_buffered(s[0]), 4);
+  ASSERT_OK(rth_stream_dup(s[0], &half));
+  rth_stream_move_input(s[0], half);
+  ASSERT_EQ(rth_stream_buffered(s[0]), 0);
+  write_text(&t, s[1], "more");
+  ASSERT_STR_EQ(read_exact(&t, half, 8), "leftmore");
+  ASSERT(rth_stream_handle(half) == t.h);
+  rth_stream_free(half);
+  rth_stream_free(s[0]);
+  rth_stream_free(s[1]);
+  close_host(&t);
+}
+
+TEST(a_read_gives_back_what_it_took) {
+  host_t t = new_host(CURRENT);
+  rth_stream_t *s[2];
+  tcp_pair(&t, s);
+  write_text(&t, s[1], "line\r\nrest");
+  ASSERT_STR_EQ(read_line(&t, s[0], 10), "line");
+  rth_stream_unread(s[0]);
+  rth_stream_unread(s[0]); /* once */
+  ASSERT_STR_EQ(read_exact(&t, s[0], 10), "line\r\nrest");
+  rth_stream_unread(s[0]);
+  ASSERT_STR_EQ(read_some(&t, s[0], 4), "line");
+  rth_stream_free(s[0]);
+  rth_stream_free(s[1]);
+  close_host(&t);
+}
+
+TEST(a_task_that_waits_may_be_polled_once_more) {
+  host_t t = new_host(CURRENT);
+  rth_stream_t *s[2];
+  fate_t fate = {0};
+  call_t c = {.f = do_some, .n = 4, .fate = &fate};
+  rth_join_t *j;
+  int polls;
+  tcp_pair(&t, s);
+  c.s = s[0];
+  j = start_call(&t, c);
+  settle(&t);
+  polls = rth__load_acq(&fate.polls);
+  rth_stream_wake_read(s[0]);
+  rth_stream_wake_write(s[0]); /* nobody waits to write */
+  settle(&t);
+  ASSERT_EQ(rth__load_acq(&fate.polls), polls + 1);
+  write_text(&t, s[1], "data");
+  finish_call(&t, j);
+  rth_stream_free(s[0]);
+  rth_stream_free(s[1]);
+  close_host(&t);
+}
+
 /* ---- echo --------------------------------------------------------------- */
 
 TEST_FLAVORS(an_echo_server_answers_each_message) {
