@@ -170,6 +170,27 @@ flavors(describe, function(new)
       d:close()
     end))
 
+    it("lets others run, though nothing it is given ever waits", inside(function()
+      local n = 0
+      local copying = rt.spawn_local(rt.io.copy,
+        { read = function() return "x" end },
+        { write_all = function() n = n + 1 return true end })
+      for _ = 1, 10 do rt.yield_now() end
+      copying:abort()
+      assert.is_false((copying:join()))
+      assert.is_true(n > 0)
+    end))
+
+    it("is aborted between two writes to a socket that takes them all", inside(function()
+      local a, b = pair()
+      local copying = rt.spawn_local(rt.io.copy, reader({ "x" }, function() return "x" end), a)
+      assert.are.equal(("x"):rep(100), b:read_exact(100))
+      copying:abort()
+      assert.is_false((copying:join()))
+      a:close()
+      assert.truthy(b:read_all():find("^x*$"))
+    end))
+
     it("may be captured by a function that moves", inside(function()
       local copy = rt.io.copy
       local a, b = pair()

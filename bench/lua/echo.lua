@@ -1,11 +1,15 @@
 -- 50 connections, each of which sends 64 bytes and waits until they come back,
 -- again and again: bench/c/echo.c and bench/tokio/echo.rs in Lua.
 --
---   lua5.4 bench/lua/echo.lua echo_one COMPETITOR   both ends on one thread
---   lua5.4 bench/lua/echo.lua echo_two COMPETITOR   a process for each end
+--   lua5.4 bench/lua/echo.lua NAME COMPETITOR
 --
--- The server of echo_two is this script as a child, which prints its port
--- (`server COMPETITOR WORKERS`) and ends with its input.
+--   lua_echo_one    both ends on one thread
+--   lua_echo_two    a process for each end
+--   lua_echo_load   the clients are bench/c/echo.c in another process
+--   idle_10000      bytes of a connection that waits
+--
+-- The server of all but the first is this script as a child
+-- (`server COMPETITOR`), which prints its port.
 --
 -- Each competitor is used as its documentation suggests for speed: luv's reads
 -- stay started, its writes are tried at once; cqueues' and copas' sockets do
@@ -42,7 +46,10 @@ local function rthandle(options)
     end
 
     local function accept(listener, spawn)
-      for stream in listener:incoming() do rt[spawn](echo, stream) end
+      for stream in listener:incoming() do
+        rt[spawn](echo, stream)
+        if M.accepted then M.accepted() end
+      end
     end
 
     local function client(port, rounds)
@@ -162,6 +169,7 @@ function competitors.luv()
       local socket = uv.new_tcp()
       assert(server:accept(socket))
       task(echo, socket)
+      if M.accepted then M.accepted() end
     end))
     ready(server:getsockname().port)
   end
@@ -231,7 +239,10 @@ function competitors.cqueues()
     local _, _, port = server:localname()
     ready(port)
     loop:wrap(function()
-      for con in server:clients() do loop:wrap(echo, con) end
+      for con in server:clients() do
+        loop:wrap(echo, con)
+        if M.accepted then M.accepted() end
+      end
     end)
   end
 
@@ -354,6 +365,15 @@ local function echo_two(M, competitor)
   end)
 end
 
+-- The load is bench/c/echo.c on one thread, so that it limits the server as
+-- little as may be.
+local function echo_load(_, competitor)
+  return with_child("server", competitor, function(port)
+    local pipe <close> = assert(io.popen("build/bench/echo client 1 " .. port))
+    return assert(tonumber(pipe:read("a"):match(" ([%d.]+) ns")))
+  end)
+end
+
 local function server(M)
   M.run(function()
     M.serve(function(port)
@@ -369,11 +389,12 @@ end
 local IDLE = 10000
 
 local function idle_server(M)
-  local before
-  M.count = function(n)
-    if n == 1 then before = measure.resident() end
+  local n, before = 0, nil
+  M.accepted = function()
+    n = n + 1
+    if n == 100 then before = measure.resident() end
     if n < IDLE then return end
-    print(("%.0f"):format((measure.resident() - before) / (IDLE - 1)))
+    print(("%.0f"):format((measure.resident() - before) / (IDLE - 100)))
     io.stdout:flush()
   end
   server(M)
@@ -396,8 +417,8 @@ end
 
 local benches = {}
 for name, bench in pairs {
-  echo_one = { "ns", echo_one }, echo_two = { "ns", echo_two },
-  idle_10000 = { "bytes", idle },
+  lua_echo_one = { "ns", echo_one }, lua_echo_two = { "ns", echo_two },
+  lua_echo_load = { "ns", echo_load }, idle_10000 = { "bytes", idle },
 } do
   benches[name] = { unit = bench[1] }
   for competitor, make in pairs(competitors) do

@@ -181,9 +181,22 @@ static void check_method(lua_State *L, int arg, const char *name) {
 
 enum { START, HAS_READ, HAS_WRITTEN };
 
+/* Objects that never wait must not keep the thread for ever. */
+static int is_turn_over(const rthL_State *S) {
+  return S->cur != NULL && !rth_budget(S->cx);
+}
+
+static void push_function(lua_State *L, const rthL_State *S,
+                          const char *name) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, S->module);
+  lua_getfield(L, -1, name);
+  lua_remove(L, -2);
+}
+
 /* 1 the reader, 2 the writer, 3 the total, 4 what was read; then the results
 ** of the last call, which `at` tells. */
 static int pump(lua_State *L, int status, lua_KContext at) {
+  rthL_State *S = rthL_here(L);
   (void)status;
   for (;;) {
     if (at == HAS_READ) {
@@ -209,6 +222,10 @@ static int pump(lua_State *L, int status, lua_KContext at) {
       lua_pushinteger(L, lua_tointeger(L, 3) + (lua_Integer)lua_rawlen(L, 4));
       lua_replace(L, 3);
       lua_settop(L, 3);
+      if (is_turn_over(S)) {
+        push_function(L, S, "yield_now");
+        lua_callk(L, 0, 0, START, pump);
+      }
     }
     lua_getfield(L, 1, "read");
     lua_pushvalue(L, 1);
@@ -316,8 +333,7 @@ static int io_both(lua_State *L) {
   }
   lua_settop(L, 2);
   if (sockets) return copy_sockets(L, S, 2);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, S->module);
-  lua_getfield(L, -1, "try_join");
+  push_function(L, S, "try_join");
   push_pass(L, 1, 2);
   push_pass(L, 2, 1);
   i = lua_pcallk(L, 2, 2, 0, 0, joined);
