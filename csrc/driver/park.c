@@ -18,6 +18,8 @@
 */
 #include "driver/park.h"
 
+#include "rthandle.h"
+
 #if !defined(RTH_MODEL)
 #include <errno.h>
 #include <fcntl.h>
@@ -30,11 +32,11 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "rthandle.h"
 
 void rth__parker_init(rth__parker_t *p) {
   rth__init(&p->word, RTH_PARK_EMPTY);
   p->fd_read = p->fd_write = -1;
+  p->owed = 0;
   p->io[0] = p->io[1] = -1;
 }
 
@@ -64,12 +66,15 @@ void rth__parker_close(rth__parker_t *p) {
   if (p->fd_write != p->fd_read) close(p->fd_write);
   close(p->fd_read);
   p->fd_read = p->fd_write = -1;
+  p->owed = 0;
 }
 
 void rth__parker_move(rth__parker_t *from, rth__parker_t *to) {
   to->fd_read = from->fd_read;
   to->fd_write = from->fd_write;
+  to->owed = from->owed;
   from->fd_read = from->fd_write = -1;
+  from->owed = 0;
 }
 
 /* A full counter or pipe is a wake-up already: what write says is nothing. */
@@ -81,11 +86,15 @@ static void fd_wake(rth__parker_t *p) {
   } while (n < 0 && errno == EINTR);
 }
 
+/* An eventfd gives the sum of what was written, a pipe all of it. */
 static void fd_clear(rth__parker_t *p) {
   uint64_t buffer[8];
   ssize_t n;
   do {
     n = read(p->fd_read, buffer, sizeof buffer);
+    if (n > 0)
+      p->owed -= p->fd_read == p->fd_write ? (int)buffer[0]
+                                           : (int)(n / (ssize_t)sizeof *buffer);
   } while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buffer);
 }
 
@@ -125,14 +134,27 @@ static void fd_sleep(rth__parker_t *p, uint64_t deadline,
 void fd_wake(rth__parker_t *p);
 void fd_sleep(rth__parker_t *p, uint64_t deadline,
               const rth__signals_t *held);
+void rth__parker_close(rth__parker_t *p);
 #endif
 
 void rth__parker_park(rth__parker_t *p, uint64_t deadline,
                       const rth__signals_t *held) {
   uint32_t expected = RTH_PARK_EMPTY;
-  if (rth__cas_sc(&p->word, &expected, RTH_PARK_PARKED)) /* [P1] */
+  if (rth__cas_sc(&p->word, &expected, RTH_PARK_PARKED)) { /* [P1] */
     fd_sleep(p, deadline, held);
-  (void)rth__swap_sc(&p->word, RTH_PARK_EMPTY); /* [P1] */
+    if (rth__swap_sc(&p->word, RTH_PARK_EMPTY) == RTH_PARK_NOTIFIED) /* [P1] */
+      p->owed++;
+  } else {
+    (void)rth__swap_sc(&p->word, RTH_PARK_EMPTY); /* [P1] */
+  }
+}
+
+/* Only who finds PARKED writes, and the sleeper has counted those: once all
+** they wrote is read, nobody is on the way to the descriptor. */
+void rth__parker_retire(rth__parker_t *p) {
+  p->io[0] = p->io[1] = -1;
+  while (p->owed > 0) fd_sleep(p, RTH_FOREVER, NULL);
+  rth__parker_close(p);
 }
 
 void rth__parker_clear(rth__parker_t *p) {

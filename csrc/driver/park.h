@@ -10,6 +10,7 @@ enum { RTH_PARK_EMPTY, RTH_PARK_PARKED, RTH_PARK_NOTIFIED };
 typedef struct rth__parker {
   RTH_ATOMIC(uint32_t) word; /* [P1] */
   int fd_read, fd_write;     /* -1: not open; r/o while anyone may unpark */
+  int owed;  /* sleeper only: wake-ups announced by the word, not yet read */
   int io[2]; /* sleeper only: descriptors whose readiness ends a sleep; -1 */
 } rth__parker_t;
 
@@ -17,7 +18,10 @@ void rth__parker_init(rth__parker_t *p); /* opens nothing, cannot fail */
 /* Opens what it sleeps on, if that was not done.  Thread: the sleeper.
 ** Fails: RTH_EMFILE. */
 int rth__parker_open(rth__parker_t *p);
-void rth__parker_close(rth__parker_t *p);
+void rth__parker_close(rth__parker_t *p); /* nobody may unpark it any more */
+/* Closes what it sleeps on, while others may unpark it still: that does
+** nothing from now on.  Thread: the sleeper; it never sleeps here again. */
+void rth__parker_retire(rth__parker_t *p);
 /* Gives the descriptor of `from` to `to`, which has none.  A wake-up may be
 ** left in it: the next sleep then ends at once. */
 void rth__parker_move(rth__parker_t *from, rth__parker_t *to);

@@ -81,6 +81,7 @@ static int init_workers(rth_handle_t *h) {
 static int init_main(rth_handle_t *h) {
   h->main = rth__zalloc(sizeof *h->main);
   if (h->main == NULL) return RTH_ENOMEM;
+  h->workers_alive = 1;
   rth__exec_init(h->main, h);
   if (h->options.start_paused) {
     rth__store_rlx(&h->clock_used, 1);
@@ -139,7 +140,8 @@ static int init_core(rth_handle_t *h, const rth_options_t *o) {
 }
 
 /* Waits for the workers until `deadline`; joins them when all have ended.
-** `last`: else lets go of them. */
+** `last`: else lets go of them.  Whoever drives a current_thread runtime is
+** waited for as a worker is. */
 static void end_workers(rth_handle_t *h, uint64_t deadline, int last) {
   unsigned i;
   int mine, alive;
@@ -170,8 +172,11 @@ static void end(rth_handle_t *h, uint64_t deadline, int last) {
   rth__pool_shutdown(h->pool, 0, 0);
   rth__core_close(h);
   if (h->main != NULL) rth__main_end(h);
-  if (h->workers != NULL) end_workers(h, deadline, last);
+  end_workers(h, deadline, last);
   rth__pool_shutdown(h->pool, deadline, last);
+  rth__mutex_lock(&h->lock);
+  rth__parker_close(&h->spare); /* none is kept any more */
+  rth__mutex_unlock(&h->lock);
 }
 
 int rth_runtime_new(const rth_options_t *o, rth_runtime_t **out) {

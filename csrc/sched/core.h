@@ -52,12 +52,13 @@ struct rth_handle {
   rth__mutex_t drive_lock;
   int driven;                          /* under drive_lock */
   rth__drive_waiter_t *drive_waiters;  /* under drive_lock */
-  int main_started, main_stopped;      /* the driver's: hooks that ran */
+  int main_started; /* the driver's: thread_start ran */
+  int main_stopped; /* under drive_lock; its tasks have ended */
 
   /* threads: shutdown */
   rth__mutex_t lock;
   rth__cond_t stopped;     /* a worker ended */
-  unsigned workers_alive;  /* under lock */
+  unsigned workers_alive;  /* under lock; main counts as one */
   unsigned workers_started; /* r/o after start */
   unsigned workers_ready;  /* under lock; thread_start done */
   int joined;              /* under lock; worker threads joined or detached */
@@ -87,8 +88,8 @@ void rth__core_close(rth_handle_t *h);
 int rth__block_on(rth_handle_t *h, int drive, const rth_future_ops_t *ops,
                   void *self, rth_outcome_t *o);
 
-/* current_thread, closing, and nobody drives: ends the tasks of `main` on this
-** thread.  Thread: any. */
+/* current_thread, closing: ends the tasks of `main` on this thread, unless one
+** drives it: that one does.  Thread: any. */
 void rth__main_end(rth_handle_t *h);
 
 /* The functions tasks reach their runtime through (sched.c). */

@@ -50,7 +50,8 @@ void rth__exec_unref(rth__exec_t *e) {
   rth_handle_t *core = e->core;
   if (rth__sub_ar(&e->refs, 1) != 1) return; /* [X2] */
   rth__mutex_lock(&core->lock);
-  if (core->spare.fd_read < 0) rth__parker_move(&e->own, &core->spare);
+  if (core->spare.fd_read < 0 && !rth__closing(core))
+    rth__parker_move(&e->own, &core->spare);
   rth__mutex_unlock(&core->lock);
   rth__exec_destroy(e);
   rth__free(e);

@@ -119,9 +119,9 @@ static void try_drive(rth__drive_t *d) {
   rth_handle_t *core = d->core;
   int won;
   if (d->main != NULL || core->main == NULL) return;
-  if (d->opts == NULL || !d->opts->drive || core->main_stopped) return;
+  if (d->opts == NULL || !d->opts->drive || d->told) return;
   rth__mutex_lock(&core->drive_lock);
-  won = !core->driven;
+  won = !core->driven && !core->main_stopped;
   if (won) core->driven = 1;
   if (!won && !d->queued) {
     d->waiter.exec = d->e;
@@ -146,51 +146,66 @@ static void unqueue(rth__drive_t *d) {
 static void end_main(rth_handle_t *core) {
   rth_thread_info_t info = {RTH_THREAD_CURRENT, 0, core->main, core};
   rth_options_t *o = &core->options;
-  if (core->main_stopped) return;
   if (!core->main->closed) rth__exec_close(core->main);
   do {
     run_all(core->main);
   } while (core->main->live != NULL || !rth__core_empty(core));
-  core->main_stopped = 1;
   rth__exec_close_loop(core->main);
   if (core->main_started && o->thread_stop != NULL)
     o->thread_stop(o->arg, &info, core->main->data);
+  rth__parker_retire(&core->main->own);
+}
+
+/* Under drive_lock: leaves the driver's place, and lets the next one try. */
+static void hand_on(rth_handle_t *core, int driver) {
+  if (driver) {
+    rth__exec_release(core->main);
+    core->driven = 0;
+  }
+  if (!core->driven && core->drive_waiters != NULL)
+    rth__exec_unpark(core->drive_waiters->exec);
+}
+
+/* Thread: the driver, which is none any more. */
+static void finish_main(rth_handle_t *core) {
+  end_main(core);
+  rth__mutex_lock(&core->drive_lock);
+  core->main_stopped = 1;
+  hand_on(core, 1);
+  rth__mutex_unlock(&core->drive_lock);
+  rth__mutex_lock(&core->lock);
+  core->workers_alive--;
+  rth__cond_broadcast(&core->stopped);
+  rth__mutex_unlock(&core->lock);
 }
 
 void rth__main_end(rth_handle_t *core) {
   int won;
   rth__mutex_lock(&core->drive_lock);
-  won = !core->driven;
-  core->driven = 1;
+  won = !core->driven && !core->main_stopped;
+  if (won) core->driven = 1;
   rth__mutex_unlock(&core->drive_lock);
-  if (!won) return; /* who drives, does it */
+  if (!won) return;
   rth__context.driving++;
   rth__exec_acquire(core->main);
-  end_main(core);
-  rth__exec_release(core->main);
+  finish_main(core);
   rth__context.driving--;
-  rth__mutex_lock(&core->drive_lock);
-  core->driven = 0;
-  if (core->drive_waiters != NULL)
-    rth__exec_unpark(core->drive_waiters->exec);
-  rth__mutex_unlock(&core->drive_lock);
 }
 
-/* Leaves the driver's place, and the line for it, to the next. */
+/* Leaves the driver's place, or the line for it.  Who closes the runtime and
+** finds it driven leaves its end to the driver: so that looks under the lock
+** whether anybody did. */
 static void leave_main(rth__drive_t *d) {
   rth_handle_t *core = d->core;
-  if (d->main == NULL && !d->queued) return;
-  if (d->main != NULL) {
-    if (rth__closing(core)) end_main(core);
-    (void)rth__swap_sc(&d->e->parker, &d->e->own); /* [X1] */
-    rth__exec_release(d->main);
-  }
+  int driver = d->main != NULL, ends;
+  if (!driver && !d->queued) return;
+  if (driver) (void)rth__swap_sc(&d->e->parker, &d->e->own); /* [X1] */
   rth__mutex_lock(&core->drive_lock);
   unqueue(d);
-  if (d->main != NULL) core->driven = 0;
-  if (!core->driven && core->drive_waiters != NULL)
-    rth__exec_unpark(core->drive_waiters->exec);
+  ends = driver && rth__closing(core);
+  if (!ends) hand_on(core, driver);
   rth__mutex_unlock(&core->drive_lock);
+  if (ends) finish_main(core);
   d->main = NULL;
 }
 
@@ -292,14 +307,15 @@ static void wait_for_work(rth__drive_t *d) {
   if (!jump_clock(d)) park(d, again);
 }
 
-/* A closing runtime: everything but the root ends; the root is polled once
-** more, so that whatever it waits for can say so. */
+/* A closing runtime: everything but the root ends, the runtime's own tasks at
+** once, for somebody may wait for that; the root is polled once more, so that
+** whatever it waits for can say so. */
 static void close_if_closing(rth__drive_t *d) {
   if (RTH_LIKELY(!rth__closing(d->core))) return;
   if (!d->told) rth__task_wake(d->root);
   d->told = 1;
   if (!d->e->closed) rth__exec_close(d->e);
-  if (d->main != NULL && !d->main->closed) rth__exec_close(d->main);
+  leave_main(d);
   if (rth__load_rlx(&d->core->unhandled) && d->error == 0)
     d->error = RTH_EUNHANDLED;
 }
@@ -337,9 +353,9 @@ static rth__task_t *new_root(rth__exec_t *e, const rth_future_ops_t *ops,
 
 /* Several threads may come to drive for the first time. */
 static int open_main(rth_handle_t *h) {
-  int err;
+  int err = 0;
   rth__mutex_lock(&h->drive_lock);
-  err = rth__parker_open(&h->main->own);
+  if (!h->main_stopped) err = rth__parker_open(&h->main->own);
   rth__mutex_unlock(&h->drive_lock);
   return err;
 }

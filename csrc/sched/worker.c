@@ -285,6 +285,7 @@ static void goodbye(rth__worker_t *w, rth_thread_info_t *info) {
   rth__context.data = NULL;
   rth__exec_close_loop(&w->exec);
   rth__exec_release(&w->exec);
+  rth__parker_retire(&w->exec.own);
   rth__mutex_lock(&core->lock);
   core->workers_alive--;
   rth__cond_broadcast(&core->stopped);

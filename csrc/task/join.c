@@ -64,7 +64,7 @@ rth_local_t *rth_join_local(const rth_join_t *j) {
   return (rth_local_t *)of_join(j)->home;
 }
 
-void *rth_join_self(const rth_join_t *j) { return of_join(j)->self; }
+void *rth_join_self(const rth_join_t *j) { return rth__task_self(of_join(j)); }
 
 int rth_join_is_aborted(const rth_join_t *j) {
   uint64_t word = rth__state_load(&of_join(j)->state); /* [S2] */

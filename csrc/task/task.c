@@ -20,21 +20,17 @@ uint64_t rth__task_next_id(void) { return rth__add_rlx(&last_id, 1) + 1; }
 
 rth__task_t *rth__task_new(rth__sched_t *s, const rth_future_ops_t *ops,
                            const void *self, size_t size, unsigned flags) {
-  size_t head = (sizeof(rth__task_t) + 15) & ~(size_t)15;
-  rth__task_t *t = rth__alloc(head + size);
+  int borrowed = size == 0; /* block_on */
+  rth__task_t *t = rth__alloc(RTH_TASK_HEAD + (borrowed ? sizeof self : size));
   if (t == NULL) return NULL;
   memset(t, 0, sizeof *t);
   rth__init(&t->state, RTH_S_INITIAL);
   t->sched = s;
   t->ops = ops;
   t->id = rth__task_next_id();
-  t->flags = (uint8_t)flags;
-  if (size > 0) {
-    t->self = (char *)t + head;
-    memcpy(t->self, self, size);
-  } else {
-    t->self = (void *)(uintptr_t)self; /* borrowed: block_on */
-  }
+  t->flags = (uint8_t)(borrowed ? flags | RTH_TASK_BORROWED : flags);
+  memcpy((char *)t + RTH_TASK_HEAD, borrowed ? (const void *)&self : self,
+         borrowed ? sizeof self : size);
   return t;
 }
 
@@ -63,7 +59,7 @@ void rth__task_drop_output(rth__task_t *t) {
 /* Under RUNNING.  `refs`: the caller's, which end here. */
 static void complete(rth__task_t *t, rth_poll_t how, void *out, uint64_t refs) {
   uint64_t word;
-  if (t->ops->drop != NULL) t->ops->drop(t->self);
+  if (t->ops->drop != NULL) t->ops->drop(rth__task_self(t));
   /* Before the end can be seen: who joins, sees it gone. */
   refs += (uint64_t)t->sched->release(t->sched, t);
   t->out = out;
@@ -82,7 +78,7 @@ static void complete(rth__task_t *t, rth_poll_t how, void *out, uint64_t refs) {
 static void cancel(rth__task_t *t, rth_cx_t *cx) {
   void *out = NULL;
   rth_poll_t how = RTH_PENDING;
-  if (t->ops->cancel != NULL) how = t->ops->cancel(t->self, cx, &out);
+  if (t->ops->cancel != NULL) how = t->ops->cancel(rth__task_self(t), cx, &out);
   RTH_ASSERT(how != RTH_READY);
   complete(t, how, out, 1);
 }
@@ -143,7 +139,7 @@ void rth__task_run(rth__task_t *t, rth_cx_t *cx) {
     cancel(t, cx);
     return;
   }
-  how = t->ops->poll(t->self, cx, &out);
+  how = t->ops->poll(rth__task_self(t), cx, &out);
   if (how == RTH_PENDING)
     went_idle(t, cx);
   else

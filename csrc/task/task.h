@@ -30,15 +30,15 @@ enum { /* flags */
   RTH_TASK_LOCAL = 1, /* lives on an executor's own list (owner only) */
   RTH_TASK_ROOT = 2,  /* of a block_on: not counted, not listed */
   RTH_TASK_BLOCKING = 4,
-  RTH_TASK_SHARE = 8 /* RTH_SPAWN_SHARE */
+  RTH_TASK_SHARE = 8,    /* RTH_SPAWN_SHARE */
+  RTH_TASK_BORROWED = 16 /* behind it stands a pointer to the future */
 };
 
-struct rth__task {
+struct rth__task { /* the future's memory follows it: see rth__task_self */
   rth__state_t state;
   rth__task_t *next; /* queue link: belongs to the NOTIFIED reference */
   rth__sched_t *sched;           /* r/o after init */
   const rth_future_ops_t *ops;   /* r/o after init */
-  void *self;                    /* r/o after init; the future's memory */
   struct rth_local *home;        /* [S1]; NULL: any worker may poll it */
   uint64_t id;                   /* r/o after init */
   rth__task_t *live_next;        /* list of live tasks: under its lock, or */
@@ -48,6 +48,13 @@ struct rth__task {
   uint8_t how;                   /* [S2]; an rth_poll_t, PENDING: cancelled */
   uint8_t flags;                 /* r/o after init */
 };
+
+enum { RTH_TASK_HEAD = (sizeof(rth__task_t) + 15) & ~15u };
+
+static inline void *rth__task_self(const rth__task_t *t) {
+  char *self = (char *)(uintptr_t)t + RTH_TASK_HEAD;
+  return t->flags & RTH_TASK_BORROWED ? *(void **)(void *)self : self;
+}
 
 /* A task in RTH_S_INITIAL.  self is copied (size > 0) or borrowed (size 0).
 ** NULL: no memory.  Thread: any.  Allocates. */

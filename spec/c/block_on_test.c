@@ -2,6 +2,7 @@
 ** a current_thread runtime, and what is refused. */
 #include "futures.h"
 
+#include <fcntl.h>
 #include <sys/time.h>
 
 /* ---- roots -------------------------------------------------------------- */
@@ -249,6 +250,65 @@ TEST(when_the_driver_leaves_another_thread_takes_over) {
   detach(rth_runtime_handle(rt), (job_t){.fate = &fate, .yields = 5});
   spin_until(is_dropped, &fate);
   end_driver(&b);
+  close_runtime(rt);
+}
+
+/* How many descriptors this process has. */
+static int count_fds(void) {
+  int fd, n = 0;
+  for (fd = 0; fd < 1024; fd++) n += fcntl(fd, F_GETFD) >= 0;
+  return n;
+}
+
+TEST(shutdown_waits_for_the_thread_that_drives) {
+  rth_runtime_t *rt = new_runtime(CURRENT);
+  rth_handle_t *h = rth_handle_clone(rth_runtime_handle(rt));
+  driver_t a = {0}, b = {0};
+  fate_t fates[20] = {{0}};
+  int i;
+  start_driver(&a, rt);
+  start_driver(&b, rt);
+  for (i = 0; i < 20; i++)
+    detach(h, (job_t){.fate = &fates[i], .forever = 1});
+  ASSERT_OK(rth_runtime_shutdown(rt, RTH_FOREVER));
+  for (i = 0; i < 20; i++) ASSERT_FATE(&fates[i], drops, 1);
+  ASSERT_EQ(rth_runtime_has_ended(rt), 1);
+  end_driver(&a); /* their roots go on */
+  end_driver(&b);
+  close_runtime(rt);
+  rth_handle_free(h);
+}
+
+static void *close_it(void *rt) {
+  ASSERT_OK(rth_runtime_shutdown(rt, RTH_FOREVER));
+  return NULL;
+}
+
+TEST(shutdown_and_the_driver_that_leaves_do_not_miss_each_other) {
+  int i;
+  for (i = 0; i < 300; i++) {
+    rth_runtime_t *rt = new_runtime(CURRENT);
+    pthread_t closer;
+    driver_t a = {0};
+    start_driver(&a, rt);
+    pthread_create(&closer, NULL, close_it, rt);
+    end_driver(&a);
+    pthread_join(closer, NULL);
+    close_runtime(rt);
+  }
+}
+
+TEST_FLAVORS(a_runtime_that_has_ended_keeps_no_descriptor) {
+  int before = count_fds();
+  rth_runtime_t *rt = new_runtime(workers);
+  rth_handle_t *h = rth_runtime_handle(rt);
+  rth_outcome_t o;
+  job_t root = {.yields = 2};
+  (void)join_in(rt, spawn(h, (job_t){.yields = 5}));
+  ASSERT_OK(rth_runtime_shutdown(rt, RTH_FOREVER));
+  ASSERT_EQ(count_fds(), before);
+  ASSERT_OK(rth_runtime_block_on(rt, &number_ops, &root, &o));
+  ASSERT_EQ(count_fds(), before);
   close_runtime(rt);
 }
 

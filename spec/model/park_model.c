@@ -14,12 +14,14 @@ static struct executor {
   rth__parker_t own, main;
 } e;
 static rth__task_t tasks[TASKS];
-static int got, goal;
+static int got, goal, closed;
+static int early; /* the next sleeps end at a deadline, so many times */
 
 static void setup(void) {
   memset(&e, 0, sizeof e);
   rth__inbox_init(&e.inbox);
   e.parker = &e.own;
+  closed = early = 0;
   got = 0;
   goal = TASKS;
 }
@@ -27,16 +29,23 @@ static void setup(void) {
 /* fd_write counts what was written. */
 void fd_wake(rth__parker_t *p) {
   mc_point();
+  MC_ASSERT(!closed);
   p->fd_write++;
 }
 static int is_written(void *p) { return ((rth__parker_t *)p)->fd_write > 0; }
 
 void fd_sleep(rth__parker_t *p, uint64_t deadline,
               const rth__signals_t *held) {
-  (void)deadline;
+  if (deadline != RTH_FOREVER) return;
   (void)held;
   mc_wait(is_written, p);
+  p->owed -= p->fd_write;
   p->fd_write = 0;
+}
+
+void rth__parker_close(rth__parker_t *p) {
+  (void)p;
+  closed = 1;
 }
 
 /* ---- rth__exec_schedule, rth__exec_drain, rth__exec_park ---------------- */
@@ -55,11 +64,18 @@ static void drain(void) {
 }
 
 static void park(void) {
-  rth__parker_park(rth__load_rlx(&e.parker), UINT64_MAX, NULL);
+  rth__parker_park(rth__load_rlx(&e.parker), early-- > 0 ? 0 : RTH_FOREVER,
+                   NULL);
 }
 
 static void consume(void) {
   for (drain(); got < goal; drain()) park();
+}
+
+static void consume_and_retire(void) {
+  early = 1;
+  consume();
+  rth__parker_retire(&e.own);
 }
 
 static void send_0(void) { send(0); }
@@ -129,6 +145,12 @@ static const mc_model_t models[] = {
     {.name = "a flag and a sleeper, store buffers",
      .setup = setup_flag, .threads = {wait_for_flag, close_it},
      .preemptions = 4, .tso = 1},
+    {.name = "a sleeper that retires",
+     .setup = setup, .threads = {consume_and_retire, send_0, send_1_2},
+     .preemptions = 3},
+    {.name = "a sleeper that retires, store buffers",
+     .setup = setup, .threads = {consume_and_retire, send_0, send_1_2},
+     .preemptions = 2, .tso = 1},
 
     {.name = "bug: unpark is a load and a store",
      .setup = setup, .threads = {consume, send_0, send_1_2},
