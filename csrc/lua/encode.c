@@ -43,8 +43,9 @@ int rthL_add_object(rthL_Mover *m, int idx, const void *ptr, int kind,
   rthL_Object *o = m->objs;
   if (id >= m->capobjs) {
     o = (rthL_Object *)rthL_grow(o, &m->capobjs, id + 1, sizeof *o);
-    if (o == NULL || id >= INT32_MAX) return RTHL_NOMEM;
+    if (o == NULL) return RTHL_NOMEM;
     m->objs = o;
+    if (id >= INT32_MAX) return RTHL_NOMEM;
   }
   if (!rthL_map_set(&m->ids, ptr, id)) return RTHL_NOMEM;
   o[id].as.entry = NULL;

@@ -209,6 +209,11 @@ int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
   return failed;
 }
 
+void rthL_fiber_abandon(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx) {
+  lua_State *to = S->from;
+  if (lua_checkstack(to, 2) && rthL_fiber_cancel(S, f, cx, to)) lua_pop(to, 1);
+}
+
 void rthL_fiber_error(lua_State *L, rthL_State *S, rthL_Fiber *f) {
   /* Closing hands the error to __close, so it stays where it is until then;
   ** the first releases of 5.4 forget it there, so a copy is taken. */

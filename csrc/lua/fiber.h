@@ -83,6 +83,8 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n);
 ** it may use meanwhile; NULL: what there is. */
 int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
                       lua_State *to);
+/* The same where there was no memory to see to an error: that is lost. */
+void rthL_fiber_abandon(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx);
 /* Pushes the error of a FAILED fiber on L, after closing what is open; an
 ** error in that takes its place.  L has room for two. */
 void rthL_fiber_error(lua_State *L, rthL_State *S, rthL_Fiber *f);

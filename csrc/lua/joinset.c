@@ -90,7 +90,6 @@ static int set_try_join_next(lua_State *L) {
 static void forget_all(lua_State *L, rthL_State *S, rthL_Set *s) {
   int i;
   rthL_set_leave(L, S, s);
-  if (S->closing) return;
   for (i = 1; i <= 2; i++) {
     lua_newtable(L);
     lua_setiuservalue(L, 1, i);
@@ -127,7 +126,7 @@ static int set_gc(lua_State *L) {
   if (s->box.core == NULL) return 0;
   if (s->n > 0) {
     rthL_set_abort(L, S);
-    forget_all(L, S, s);
+    rthL_set_leave(L, S, s);
   }
   if (s->box.waiting != NULL) { /* its coroutine was closed by the script */
     s->box.waiting->box = NULL;

@@ -177,6 +177,7 @@ static rth_poll_t end_failed(End *e, lua_CFunction f, void **out) {
   rthL_Task *t = e->t;
   e->failure = NULL;
   if (call(e->S, f, e) != LUA_OK) { /* no memory even for that */
+    rthL_fiber_abandon(e->S, &t->fiber, e->cx);
     rthL_failure_free(e->failure);
     t->join.state = RTHL_J_RAW;
   } else if (e->failure == NULL) {

@@ -83,8 +83,9 @@ static int add_name(rthL_Mover *m, lua_State *L, int anchors, const Way *way,
   }
   i = x->n;
   v = rthL_grow(x->v, &x->cap, i + 1, sizeof *x->v);
-  if (v == NULL || !rthL_map_set(&x->map, ptr, i)) return RTHL_NOMEM;
-  x->v = (rthL_Name *)v;
+  if (v == NULL) return RTHL_NOMEM;
+  x->v = (rthL_Name *)v; /* the old one is gone */
+  if (!rthL_map_set(&x->map, ptr, i)) return RTHL_NOMEM;
   x->v[i].ptr = ptr;
   x->v[i].path = at;
   x->v[i].len = (uint32_t)len;

@@ -143,7 +143,8 @@ static void call_init(Call *c, Moved *m, rthL_State *S, rth_cx_t *cx) {
 
 static rth_poll_t moved_end(Call *c, rthL_Run run, void **out) {
   if (run == RTHL_FAILED) {
-    (void)protect(c, fail);
+    if (protect(c, fail) != LUA_OK)
+      rthL_fiber_abandon(c->S, &c->m->fiber, c->cx);
     return failed(c, out);
   }
   if (c->n > 0 && (protect(c, take_values) != LUA_OK || c->failure != NULL))
@@ -185,7 +186,9 @@ static rth_poll_t moved_cancel(void *self, rth_cx_t *cx, void **out) {
   Call c;
   if (m->fiber.co == NULL) return RTH_PENDING;
   call_init(&c, m, m->S, cx);
-  if (protect(&c, close_fiber) == LUA_OK && c.failure == NULL)
+  if (protect(&c, close_fiber) != LUA_OK)
+    rthL_fiber_abandon(m->S, &m->fiber, cx);
+  else if (c.failure == NULL)
     return RTH_PENDING;
   return failed(&c, out);
 }

@@ -94,14 +94,30 @@ static void push_where(lua_State *L) {
   lua_pushnil(L);
 }
 
-/* spawn_protected(where or nil, name or nil, f, ...); upvalue 2: options */
+/* Keeps the value at `idx` in a user value of the owner (upvalue 3), under the
+** id of the JoinHandle. */
+static void keep(lua_State *L, const rthL_Join *j, int idx, int which) {
+  lua_getiuservalue(L, lua_upvalueindex(3), which);
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, -2, (lua_Integer)j->id);
+  lua_pop(L, 1);
+}
+
+/* spawn_protected(where or nil, name or nil, f, ...); upvalues: the state,
+** options, the owner, the watch.  All that may raise is done here. */
 static int spawn_protected(lua_State *L) {
   rthL_State *S = rthL_here(L);
   rthL_SpawnOptions o =
       *(rthL_SpawnOptions *)lua_touserdata(L, lua_upvalueindex(2));
+  int handle;
   o.tags.where = lua_isnil(L, 1) ? 0 : 1;
   o.tags.name = lua_isnil(L, 2) ? 0 : 2;
-  return rthL_spawn_as(L, S, rthL_checkcurrent(L, S), 3, &o);
+  (void)rthL_spawn_as(L, S, rthL_checkcurrent(L, S), 3, &o);
+  handle = lua_gettop(L);
+  luaL_checkstack(L, 4, NULL);
+  keep(L, lua_touserdata(L, handle), lua_upvalueindex(4), 2);
+  keep(L, lua_touserdata(L, handle), handle, 1);
+  return 1;
 }
 
 /* An error of spawn_protected is on top: its place is the caller's. */
@@ -116,21 +132,14 @@ static int spawn_failed(lua_State *L) {
   return lua_error(L);
 }
 
-/* The JoinHandle at the top joins the set; its watch is at index 2. */
+/* The task of the JoinHandle at the top is in the set from now on; its watch
+** is at index 2.  Consumes e. */
 static void add(lua_State *L, rthL_State *S, rthL_Set *s, rthL_Ended *e) {
   rth_waker_t w = {&ended_ops, NULL};
-  int handle = lua_gettop(L);
-  rthL_Join *j = lua_touserdata(L, handle);
+  rthL_Join *j = lua_touserdata(L, -1);
   e->join = j;
   e->id = j->id;
   w.data = e;
-  lua_getiuservalue(L, 1, 1);
-  lua_pushvalue(L, handle);
-  lua_rawseti(L, -2, (lua_Integer)j->id);
-  lua_getiuservalue(L, 1, 2);
-  lua_pushvalue(L, 2);
-  lua_rawseti(L, -2, (lua_Integer)j->id);
-  lua_pop(L, 2);
   rthL_join_watch(S, j, lua_touserdata(L, 2), &w);
   s->n++;
 }
@@ -154,7 +163,9 @@ int rthL_set_spawn(lua_State *L, rthL_Set *s, int kind) {
   lua_insert(L, 2);
   lua_pushlightuserdata(L, S);
   lua_pushlightuserdata(L, &o);
-  lua_pushcclosure(L, spawn_protected, 2);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, spawn_protected, 4);
   lua_insert(L, 3);
   push_where(L);
   lua_insert(L, 4);

@@ -1,33 +1,8 @@
 /* lua_states_test - host programs: several Lua states of one process use the
 ** module, on several threads, and are closed in any order. */
-#include "harness.h"
+#include "lua_host.h"
 
 #include <pthread.h>
-
-#include "lauxlib.h"
-#include "lua.h"
-#include "lualib.h"
-#include "rthandle.h"
-
-int luaopen_rthandle_core(lua_State *L);
-
-static lua_State *open_host(lua_State *L) {
-  luaL_openlibs(L);
-  luaL_requiref(L, "rthandle.core", luaopen_rthandle_core, 0);
-  lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  lua_pushvalue(L, -2);
-  lua_setfield(L, -2, "rthandle");
-  lua_settop(L, 0);
-  return L;
-}
-
-static void run(lua_State *L, const char *code) {
-  if (luaL_dostring(L, code) != LUA_OK) {
-    fprintf(stderr, "%s\n", lua_tostring(L, -1));
-    exit(1);
-  }
-  lua_settop(L, 0);
-}
 
 static const char work[] =
     "local rt = require 'rthandle'\n"
@@ -112,78 +87,3 @@ TEST(a_state_may_be_opened_and_closed_without_a_runtime) {
     lua_close(L);
   }
 }
-
-/* ---- lack of memory ----------------------------------------------------- */
-
-typedef struct Limit {
-  long left;
-  int on;
-} Limit;
-
-static void *limited(void *ud, void *old, size_t osize, size_t nsize) {
-  Limit *m = ud;
-  (void)osize;
-  if (nsize == 0) {
-    free(old);
-    return NULL;
-  }
-  if (m->on && m->left-- <= 0) return NULL;
-  return realloc(old, nsize);
-}
-
-/* Fails every allocation of the state from the n-th on, for each n, until the
-** code runs through. */
-static void starve(const char *code) {
-  long n;
-  for (n = 0;; n++) {
-    Limit m = {0, 0};
-    lua_State *L = open_host(lua_newstate(limited, &m));
-    int rc = luaL_loadstring(L, code);
-    ASSERT_EQ(rc, LUA_OK);
-    m.left = n;
-    m.on = 1;
-    rc = lua_pcall(L, 0, 0, 0);
-    m.on = 0;
-    lua_close(L);
-    if (rc == LUA_OK) break;
-    ASSERT_LT(n, 5000);
-  }
-}
-
-TEST(a_state_without_memory_raises_and_leaks_nothing) {
-  TIME_LIMIT(60);
-  starve(
-      "local rt = require 'rthandle'\n"
-      "local r <close> = rt.Runtime.new{ flavor = 'current_thread',\n"
-      " unhandled_panic = 'ignore' }\n"
-      "local function f(...) return ... end\n"
-      "r:block_on(function()\n"
-      "  local h = r:handle()\n"
-      "  do local g <close> = h:enter() end\n"
-      "  local a = rt.spawn_local(f, 1, 2, 3)\n"
-      "  assert(select('#', a:await()) == 3)\n"
-      "  local b = rt.spawn_local(function() rt.yield_now() return 1 end)\n"
-      "  assert(b:await() == 1)\n"
-      "  local ok, e = rt.spawn_local(error, 'x'):join()\n"
-      "  assert(not ok)\n"
-      "  assert(rt.timeout(1, f, 5))\n"
-      "  assert(not rt.timeout(0, rt.sleep, 5))\n"
-      "  local s = rt.time.Sleep(0) s:await()\n"
-      "end)\n");
-}
-
-TEST(a_spawner_without_memory_raises_and_leaks_nothing) {
-  TIME_LIMIT(60);
-  starve(
-      "local rt = require 'rthandle'\n"
-      "local r <close> = rt.Runtime.new{ flavor = 'current_thread',\n"
-      " unhandled_panic = 'ignore' }\n"
-      "local t = { 1, { 2 } }\n"
-      "r:block_on(function()\n"
-      "  local a, b = r:spawn(function(x) return t[1], x end, 'y'):await()\n"
-      "  assert(a == 1 and b == 'y')\n"
-      "  local ok, e = r:spawn(function() error({}) end):join()\n"
-      "  assert(not ok and e:is_panic())\n"
-      "end)\n");
-}
-
