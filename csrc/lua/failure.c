@@ -191,18 +191,22 @@ static int decode_value(lua_State *L) {
   return 1;
 }
 
+rthL_Failure **rthL_newjoinerror(lua_State *L, rthL_State *S) {
+  JoinError *e = rthL_new(L, S, RTHL_ERROR, sizeof *e, 1);
+  e->f = &no_memory;
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  return &e->f;
+}
+
 void rthL_pushjoinerror(lua_State *L, rthL_State *S, rthL_Failure *f,
                         int has_value) {
-  JoinError *e;
   if (!has_value) {
     lua_pushcfunction(L, decode_value);
     lua_pushlightuserdata(L, f);
     (void)lua_pcall(L, 1, 1, 0); /* an error stands for the value */
   }
-  e = rthL_new(L, S, RTHL_ERROR, sizeof *e, 1);
-  lua_insert(L, -2);
-  lua_setiuservalue(L, -2, 1);
-  e->f = f;
+  *rthL_newjoinerror(L, S) = f;
 }
 
 static JoinError *check(lua_State *L) {

@@ -60,6 +60,10 @@ void rthL_failure_unseen(const rthL_Failure *f, int quiet);
 ** unless it raises. */
 void rthL_pushjoinerror(lua_State *L, rthL_State *S, rthL_Failure *f,
                         int has_value);
+/* The same for a failure that comes later, when nothing can raise any more:
+** the caller stores it in what this answers.  The error value is on top of
+** the stack, and replaced.  Raises (memory). */
+rthL_Failure **rthL_newjoinerror(lua_State *L, rthL_State *S);
 
 void rthL_open_failure(lua_State *L, rthL_State *S);
 

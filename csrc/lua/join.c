@@ -162,11 +162,14 @@ static int decode(lua_State *L) {
 /* A result that this state cannot have: the join fails with the reason, which
 ** is on top of the stack. */
 static void undecodable(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
-  int top = lua_gettop(L);
+  int err = lua_gettop(L);
   rthL_Who who = rthL_join_who(L, j, idx);
-  rthL_Failure *f = rthL_failure_new(L, S, top, top + 2, &who);
-  lua_pop(L, 2);
-  rthL_pushjoinerror(L, S, f, 1);
+  rthL_Failure **f;
+  lua_pushvalue(L, err);
+  f = rthL_newjoinerror(L, S);
+  lua_pushnil(L); /* no traceback */
+  *f = rthL_failure_new(L, S, err, err + 4, &who);
+  lua_pop(L, 1);
   lua_setiuservalue(L, idx, 1);
   j->state = RTHL_J_ERROR;
 }
@@ -212,10 +215,12 @@ static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
       break;
     default: {
       rthL_Who who = rthL_join_who(L, j, idx);
-      rthL_Failure *f = rthL_failure_cancelled(L, &who);
-      lua_pop(L, 2);
+      rthL_Failure **f;
       lua_pushnil(L);
-      rthL_pushjoinerror(L, S, f, 1);
+      f = rthL_newjoinerror(L, S);
+      *f = rthL_failure_cancelled(L, &who);
+      lua_replace(L, -3);
+      lua_pop(L, 1);
       j->cancelled = 1;
       break;
     }

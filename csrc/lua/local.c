@@ -412,8 +412,10 @@ void rthL_watch_see(lua_State *L, rthL_State *S) {
   Watch *w = lua_touserdata(L, -1);
   rth_waker_t none = {NULL, NULL};
   rth_join_t *core = w->core;
+  rthL_Failure **f;
   rth_outcome_t o;
   lua_getiuservalue(L, -1, 1);
+  f = rthL_newjoinerror(L, S);
   o.how = RTH_PENDING;
   if (core == NULL || rth_join_poll(core, &none, &o) != RTH_READY ||
       o.how != RTH_FAILED)
@@ -421,7 +423,7 @@ void rthL_watch_see(lua_State *L, rthL_State *S) {
   w->core = NULL;
   if (core != NULL) rth_join_free(core);
   rthL_failure_seen();
-  rthL_pushjoinerror(L, S, o.value, 1);
+  *f = o.value;
   lua_remove(L, -2);
 }
 

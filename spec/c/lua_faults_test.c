@@ -44,14 +44,23 @@ static void *allocate(void *ud, void *old, size_t osize, size_t nsize) {
   return NULL;
 }
 
+/* fail(): from here on; else it starts with the script. */
+static int fail(lua_State *L) {
+  (void)L;
+  rth__store_rel(&armed, 1);
+  return 0;
+}
+
 /* Answers whether the code ran through. */
 static int run_once(const char *code, int n) {
   lua_State *L = open_host(lua_newstate(allocate, NULL));
-  int rc = luaL_loadstring(L, code);
+  int rc;
+  lua_register(L, "fail", fail);
+  rc = luaL_loadstring(L, code);
   ASSERT_EQ(rc, LUA_OK);
   rth__store_rel(&failed, 0);
   rth__store_rel(&passes, n);
-  rth__store_rel(&armed, 1);
+  rth__store_rel(&armed, strstr(code, "fail()") == NULL);
   rc = lua_pcall(L, 0, 0, 0);
   rth__store_rel(&armed, 0);
   if (rc != LUA_OK && rth__load_acq(&failed) == 0)
@@ -69,8 +78,11 @@ static int run_once(const char *code, int n) {
   "if not r then error 'no runtime' end\n"                                  \
   "r:block_on(function()\n"
 
-static const char current[] = HEAD("flavor = 'current_thread',");
-static const char multi[] = HEAD("worker_threads = 1,");
+#define CURRENT "flavor = 'current_thread',"
+
+static const char whole[] = HEAD(CURRENT);
+static const char current[] = HEAD(CURRENT) "fail()\n"; /* states are open */
+static const char multi[] = HEAD("worker_threads = 1,") "fail()\n";
 
 /* One failure at each place, then failure from each place on. */
 static void starve(const char *head, const char *body) {
@@ -87,6 +99,10 @@ static void starve(const char *head, const char *body) {
       ASSERT_LT(i, 20000);
     }
   }
+}
+
+TEST(a_runtime_that_lacks_memory_for_its_state_leaves_nothing) {
+  starve(whole, "assert(rt.spawn(nap):await() == 1)");
 }
 
 TEST(tasks_that_lack_memory_raise_and_leave_nothing) {
