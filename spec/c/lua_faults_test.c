@@ -70,12 +70,13 @@ static int run_once(const char *code, int n) {
   return rc == LUA_OK;
 }
 
-#define HEAD(options)                                                       \
-  "local rt <const> = require 'rthandle'\n"                                 \
-  "local sync <const> = rt.sync\n"                                          \
-  "local function nap() rt.yield_now() return 1 end\n"                      \
-  "local r <close> = rt.Runtime.new { " options " unhandled_panic = 'ignore' }\n" \
-  "if not r then error 'no runtime' end\n"                                  \
+#define HEAD(options)                                            \
+  "local rt <const> = require 'rthandle'\n"                      \
+  "local sync <const> = rt.sync\n"                               \
+  "local function nap() rt.yield_now() return 1 end\n"           \
+  "local r <close> = rt.Runtime.new { " options                  \
+  " unhandled_panic = 'ignore' }\n"                              \
+  "if not r then error 'no runtime' end\n"                       \
   "r:block_on(function()\n"
 
 #define CURRENT "flavor = 'current_thread',"
@@ -161,11 +162,12 @@ TEST(join_set_that_lacks_memory_leaves_nothing) {
 
 TEST(select_and_join_that_lack_memory_leave_nothing) {
   starve(current,
-         "assert(rt.select { a = nap, b = function() rt.sleep(100) end } == 'a')\n"
-         "assert(rt.select { function() rt.sleep(100) end, default = nap })\n"
+         "local function wait() rt.sleep(100) end\n"
+         "assert(rt.select { a = nap, b = wait } == 'a')\n"
+         "assert(rt.select { wait, default = nap })\n"
          "assert(rt.join(nap, nap)[1] == 1)\n"
          "assert(rt.try_join(nap, nap)[1] == 1)\n"
-         "assert(not pcall(rt.try_join, error, function() rt.sleep(100) end))");
+         "assert(not pcall(rt.try_join, error, wait))");
 }
 
 TEST(intervals_that_lack_memory_leave_nothing) {
