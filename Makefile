@@ -75,6 +75,13 @@ SANITIZE_asan := -fsanitize=address,undefined -fno-sanitize-recover=all \
   -fno-omit-frame-pointer -DRTH_DEBUG
 SANITIZE_tsan := -fsanitize=thread -fno-omit-frame-pointer -DRTH_DEBUG
 SANITIZE := $(SANITIZE_$(VARIANT))
+# Lua leaves the binding's functions by longjmp.  The thread sanitizer would
+# take each for entered still, and keep ever deeper stacks for each allocation.
+ifeq ($(VARIANT),tsan)
+LUA_FLAGS := $(shell echo | $(CC) --param=tsan-instrument-func-entry-exit=0 \
+  -E - >/dev/null 2>&1 && echo --param=tsan-instrument-func-entry-exit=0 || \
+  echo -mllvm -tsan-instrument-func-entry-exit=0)
+endif
 COMPILE = $(CC) -std=gnu11 -fPIC -fvisibility=hidden -pthread -MMD -MP $(WARN) \
   -Icsrc/include -Icsrc $(UV_CFLAGS) $(FLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 LINK = $(CC) -pthread $(CFLAGS) $(SANITIZE) $(LDFLAGS)
@@ -90,7 +97,8 @@ endif
   install clean check check-ctest check-spec check-stress run-demo run-bench
 all: $(MODULE) $(LIB)
 
-$(B)/obj/csrc/lua/%.o $(B)/obj/spec/c/%.o: FLAGS = $(LUA_CFLAGS)
+$(B)/obj/csrc/lua/%.o: FLAGS = $(LUA_CFLAGS) $(LUA_FLAGS)
+$(B)/obj/spec/c/%.o: FLAGS = $(LUA_CFLAGS)
 $(B)/obj/spec/model/%.o: FLAGS = -DRTH_MODEL -Ispec/model
 
 $(B)/obj/%.o: %.c Makefile

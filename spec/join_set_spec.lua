@@ -165,15 +165,15 @@ flavors(describe, function(new)
 
   it_in("takes thousands of tasks", function()
     local set <close> = rt.JoinSet.new()
-    for i = 1, 2000 do
+    for i = 1, 10000 do
       set:spawn_local(function()
         rt.yield_now()
         return i
       end)
     end
     local sum = 0
-    for _ = 1, 2000 do sum = sum + select(2, set:join_next()) end
-    assert.are.equal(2000 * 2001 // 2, sum)
+    for _ = 1, 10000 do sum = sum + select(2, set:join_next()) end
+    assert.are.equal(10000 * 10001 // 2, sum)
     assert.is_nil((set:join_next()))
   end)
 
