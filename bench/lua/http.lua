@@ -3,9 +3,9 @@
 --
 --   lua5.4 bench/lua/http.lua http_hello COMPETITOR
 --
--- rthandle is examples/http_server.lua, which reads requests with care.  The
--- peers are the least that answers wrk: they look for the end of the head and
--- send the same bytes.
+-- workers1 and workers2 are examples/http_server.lua, which reads requests with
+-- care.  The peers are the least that answers wrk: they look for the end of the
+-- head and send the same bytes.
 
 local measure = require "measure"
 local need = measure.need
@@ -91,11 +91,10 @@ end
 
 local function command(competitor)
   local lua = "exec " .. arg[-1] .. " "
-  if competitor == "rthandle" then
-    return lua .. "examples/http_server.lua . " .. HOST .. ":0"
-  elseif competitor == "worker1" then
-    return "export RTHANDLE_WORKER_THREADS=1; " .. lua
-      .. "examples/http_server.lua . " .. HOST .. ":0"
+  local workers = competitor:match("^workers(%d)$")
+  if workers then
+    return ("export RTHANDLE_WORKER_THREADS=%s; "
+      .. "%sexamples/http_server.lua . %s:0"):format(workers, lua, HOST)
   end
   return lua .. arg[0] .. " server " .. competitor
 end
@@ -154,8 +153,8 @@ if arg[1] == "server" then
   servers[arg[2]]()
 else
   local bench = { unit = "us" }
-  for _, name in ipairs { "rthandle", "worker1", "nginx1", "nginx2", "luv",
-    "cqueues" } do
+  for _, name in ipairs { "workers1", "workers2", "nginx1", "nginx2",
+    "luv", "cqueues" } do
     bench[name] = function() return us(name) end
   end
   measure.main { http_hello = bench }
