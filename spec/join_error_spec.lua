@@ -101,6 +101,13 @@ flavors(describe, function(new)
         assert.are.equal("one\ntwo\nthree", err:into_panic())
       end)
 
+      it("shows all lines of the error in its text", function()
+        local r <close> = new()
+        local err = failure(r, function() error("one\ntwo\nthree", 0) end)
+        assert.are.equal(("task %d panicked: one\ntwo\nthree\n%s"):format(
+          err:id(), err.traceback), tostring(err))
+      end)
+
       it("may be a table", function()
         local r <close> = new()
         local err = failure(r, function()
@@ -187,6 +194,7 @@ flavors(describe, function(new)
         assert.are_not.equal(err:id(), inner:id())
         has(err:message(), ("task %d panicked: task %d panicked: inner")
           :format(err:id(), inner:id()))
+        has(tostring(err), ("\n%s\n%s"):format(inner.traceback, err.traceback))
       end)
 
       it("names the task that has a name", function()

@@ -20,7 +20,7 @@ typedef struct JoinError {
 /* ---- failures ----------------------------------------------------------- */
 
 static rthL_Failure no_memory = {
-    {1}, 0, NULL, {0}, "task panicked: not enough memory", "", 0, 0};
+    {1}, 0, NULL, {0}, "task panicked: not enough memory", "", "", 0, 0};
 
 rthL_Failure *rthL_failure_nomemory(void) { return &no_memory; }
 
@@ -60,25 +60,35 @@ uint64_t rthL_look_for_dropped(rthL_State *S) {
   return collect(S, rth_counter_get(&made));
 }
 
+/* What goes before a part of the text that may be empty. */
+static const char *newline(const char *part) { return *part ? "\n" : ""; }
+
 void rthL_failure_unseen(const rthL_Failure *f, int quiet) {
   if (!quiet)
-    rthL_report("rthandle: %s%s%s\n", f->message, *f->traceback ? "\n" : "",
-                f->traceback);
+    rthL_report("rthandle: %s%s%s%s%s\n", f->message, newline(f->rest),
+                f->rest, newline(f->traceback), f->traceback);
   rthL_failure_seen();
 }
 
 /* One allocation with both texts; NULL: no memory. */
-static rthL_Failure *failure_alloc(uint64_t id, const char *message,
+static rthL_Failure *failure_alloc(uint64_t id, const char *what,
                                    const char *traceback) {
-  size_t m = strlen(message) + 1, t = strlen(traceback) + 1;
+  size_t m = strlen(what) + 1, t = strlen(traceback) + 1;
   rthL_Failure *f = malloc(sizeof *f + m + t);
-  char *text = (char *)(f + 1);
+  char *text, *end;
   if (f == NULL) return NULL;
   memset(f, 0, sizeof *f);
   rth_counter_set(&f->refs, 1);
   f->id = id;
-  f->message = memcpy(text, message, m);
+  text = memcpy(f + 1, what, m);
+  f->message = text;
+  f->rest = text + m - 1;
   f->traceback = memcpy(text + m, traceback, t);
+  end = strchr(text, '\n');
+  if (end != NULL) {
+    *end = '\0';
+    f->rest = end + 1;
+  }
   return f;
 }
 
@@ -107,12 +117,17 @@ static int text_of(lua_State *L) {
   return 1;
 }
 
-/* Pushes what the error at `err` says, its first line. */
+static void push_whole(lua_State *L, const rthL_Failure *f) {
+  lua_pushfstring(L, "%s%s%s%s%s", f->message, newline(f->rest), f->rest,
+                  newline(f->traceback), f->traceback);
+}
+
+/* Pushes what the error at `err` says.  Of a JoinError that is passed on, its
+** traceback, too: it leads to where the fault is. */
 static void push_text(lua_State *L, rthL_State *S, int err) {
   JoinError *e = rthL_to(L, S, err, RTHL_ERROR);
-  const char *s, *end;
   if (e != NULL) {
-    lua_pushstring(L, e->f->message);
+    push_whole(L, e->f);
     return;
   }
   lua_pushcfunction(L, text_of);
@@ -121,17 +136,11 @@ static void push_text(lua_State *L, rthL_State *S, int err) {
     lua_pop(L, 1);
     lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, err));
   }
-  s = lua_tostring(L, -1);
-  end = strchr(s, '\n');
-  if (end != NULL) {
-    lua_pushlstring(L, s, (size_t)(end - s));
-    lua_remove(L, -2);
-  }
 }
 
 rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
                                const rthL_Who *who) {
-  const char *message, *traceback;
+  const char *text, *traceback;
   rthL_Message *value;
   rthL_Failure *f;
   luaL_checkstack(L, 6, NULL);
@@ -140,9 +149,9 @@ rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
   lua_pushliteral(L, " panicked: ");
   push_text(L, S, err);
   lua_concat(L, 3);
-  message = lua_tostring(L, -1);
+  text = lua_tostring(L, -1);
   value = rthL_encode_error(L, err);
-  f = failure_alloc(who->id, message, traceback);
+  f = failure_alloc(who->id, text, traceback);
   if (f == NULL) {
     rthL_message_free(value);
     luaL_error(L, "not enough memory");
@@ -243,11 +252,7 @@ static int joinerror_message(lua_State *L) {
 }
 
 static int joinerror_tostring(lua_State *L) {
-  rthL_Failure *f = check(L)->f;
-  if (*f->traceback != '\0')
-    lua_pushfstring(L, "%s\n%s", f->message, f->traceback);
-  else
-    lua_pushstring(L, f->message);
+  push_whole(L, check(L)->f);
   return 1;
 }
 

@@ -12,6 +12,7 @@ typedef struct rthL_Failure {
   rthL_Message *value;   /* the error, encoded; NULL: take the message */
   rth_counter_t decoded; /* by so many states */
   const char *message;   /* one line */
+  const char *rest;      /* further lines of the error; may be empty */
   const char *traceback; /* may be empty */
   uint8_t cancelled;
   uint8_t quiet;         /* of a runtime that reports none */

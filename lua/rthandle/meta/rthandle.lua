@@ -252,7 +252,7 @@ function AbortHandle:is_finished() end
 ---@return integer
 function AbortHandle:id() end
 
----How a task failed. tostring gives message and traceback.
+---How a task failed. tostring gives the whole error and the traceback.
 ---@class rthandle.JoinError
 ---@field traceback string Where the task failed; empty for a cancelled one.
 local JoinError = {}
