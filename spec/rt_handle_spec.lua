@@ -115,6 +115,15 @@ flavors(describe, function(new, opts)
       h:id(), opts.worker_threads or 1), tostring(h))
   end)
 
+  it("a method that is called without its object says so", function()
+    local r <close> = new()
+    local handle, task = r:handle(), r:spawn(function() end)
+    assert.has_error(function() handle.id() end,
+      "bad argument #1 to 'id' (rthandle.Handle expected, got no value)")
+    assert.has_error(function() task.abort() end,
+      "bad argument #1 to 'abort' (rthandle.JoinHandle expected, got no value)")
+  end)
+
   it("a clone is equal and stays good", function()
     local r <close> = new()
     local h = r:handle():clone()

@@ -205,7 +205,8 @@ void *rthL_check(lua_State *L, rthL_State *S, int idx, rthL_Type t) {
     const char *name;
     lua_rawgeti(L, LUA_REGISTRYINDEX, S->mt[t]);
     lua_getfield(L, -1, "__name");
-    name = lua_tostring(L, -1);
+    name = lua_tostring(L, -1); /* the metatable keeps it */
+    lua_pop(L, 2); /* so that a missing argument is still missing */
     luaL_typeerror(L, idx, name);
   }
   return p;
