@@ -121,6 +121,39 @@ current_thread	demo	true	integer
   end)
 end)
 
+describe("the example of channels", function()
+  it("worker_pool.lua does all jobs once", function()
+    prints("worker_pool.lua", "jobs done:\t20\nsum of all:\t629979\n")
+  end)
+
+  it("pipeline.lua passes lines through three stages", function()
+    prints("pipeline.lua", "4\tthe\n2\tdog\n2\tfox\n")
+  end)
+
+  it("rate_limiter.lua lets calls through one by one", function()
+    prints("rate_limiter.lua", [[
+calls:	8
+in the first period at most 3:	true
+never too fast:	true
+]])
+  end)
+
+  it("watch_config.lua shows each service each version", function()
+    prints("watch_config.lua", [[
+watched by	3
+2 a debug
+2 b debug
+2 c debug
+3 a stopped
+3 a warn
+3 b stopped
+3 b warn
+3 c stopped
+3 c warn
+]])
+  end)
+end)
+
 describe("the C example primes.c", function()
   -- The folder of this build: build, or that of a variant such as build/asan.
   local build = (os.getenv("RTH_BUILD") or "build"):gsub(".*/build", "build")

@@ -212,6 +212,10 @@ typedef struct rth_options {
   ** and on the thread that ends it. */
   void (*thread_start)(void *arg, const rth_thread_info_t *t, void **data);
   void (*thread_stop)(void *arg, const rth_thread_info_t *t, void *data);
+  /* A worker (CURRENT: who drives) has found nothing to do and will sleep.  It
+  ** may wake tasks and spawn.  Answers when (rth_now) to look for work, and
+  ** call this again, at the latest; or RTH_FOREVER.  NULL: nothing. */
+  uint64_t (*thread_idle)(void *arg, void *data);
   /* A task failed and nobody can take its output any more.  Any thread;
   ** just before ops->drop_out. */
   void (*unhandled)(void *arg, uint64_t task_id, void *out);

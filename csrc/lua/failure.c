@@ -42,7 +42,7 @@ static uint64_t collect(rthL_State *S, uint64_t n) {
   uint64_t t0 = rth_now(), t1;
   if (t0 < S->look_after) return S->look_after;
   S->failures = n;
-  S->senders = 0;
+  S->ran = 0;
   lua_gc(S->from, LUA_GCCOLLECT);
   t1 = rth_now();
   S->look_after = t1 + 9 * (t1 - t0);
@@ -55,9 +55,28 @@ uint64_t rthL_look_for_failures(rthL_State *S) {
   return collect(S, n);
 }
 
+/* A look that finds none makes the next one wait twice as long, up to this:
+** a script that closes its senders pays next to nothing. */
+static const uint64_t longest = UINT64_C(1000000000);
+
+static void look_for_senders(rthL_State *S) {
+  uint64_t before = S->dropped;
+  if (collect(S, rth_counter_get(&made)) != RTH_FOREVER) return;
+  if (S->dropped != before)
+    S->patience = 0;
+  else
+    S->patience = S->patience == 0 ? 1000000 : 2 * S->patience;
+  if (S->patience > longest) S->patience = longest;
+  S->senders_after = rth_now() + S->patience;
+}
+
 uint64_t rthL_look_for_dropped(rthL_State *S) {
-  if (!S->senders) return rthL_look_for_failures(S);
-  return collect(S, rth_counter_get(&made));
+  uint64_t again = rthL_look_for_failures(S), after;
+  if (S->senders == 0 || !S->ran) return again;
+  if (rth_now() >= S->senders_after) look_for_senders(S);
+  if (!S->ran) return again; /* it has looked */
+  after = S->senders_after > S->look_after ? S->senders_after : S->look_after;
+  return after < again ? after : again;
 }
 
 /* What goes before a part of the text that may be empty. */

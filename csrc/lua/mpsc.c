@@ -37,16 +37,26 @@ static int sent(lua_State *L, int rc, rth_msg_t *m) {
   return rthL_nil_and(L, rc == RTH_EAGAIN ? "full" : "closed");
 }
 
+/* The sender at index 1 and a value at index 2.  A value that cannot be sent
+** stays the caller's, with what moves along with it: so this looks first. */
+static rthL_Box *check_send(lua_State *L, rthL_State *S, int *closed) {
+  rthL_Box *b = rthL_checkbox(L, S, RTHL_SENDER);
+  luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "nil may not be sent");
+  *closed = b->core == NULL || rth_mpsc_is_closed(b->core);
+  return b;
+}
+
 static int tx_send(lua_State *L) {
   static const rthL_WaitType type = {send_poll, send_finish, tx_keep, tx_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, RTHL_SENDER);
+  int closed;
+  rthL_Box *b = check_send(L, S, &closed);
   rth_handle_t *h;
   rthL_WaitOp *o;
   rth_msg_t *m;
+  if (closed) return rthL_nil_and(L, "closed");
   h = rthL_wait_handle(L, S); /* may raise: not with the message in hand */
   m = rthL_sync_encode(L, S, 2);
-  if (b->core == NULL) return sent(L, RTH_ECLOSED, m);
   if (rthL_may_try(S)) {
     int rc = rth_mpsc_try_send(b->core, m);
     if (rc != RTH_EAGAIN) {
@@ -64,9 +74,13 @@ static int tx_send(lua_State *L) {
 }
 
 static int tx_try_send(lua_State *L) {
-  rthL_Box *b = rthL_checkbox(L, rthL_here(L), RTHL_SENDER);
-  rth_msg_t *m = rthL_sync_encode(L, rthL_here(L), 2);
-  if (b->core == NULL) return sent(L, RTH_ECLOSED, m);
+  rthL_State *S = rthL_here(L);
+  int closed;
+  rthL_Box *b = check_send(L, S, &closed);
+  rth_msg_t *m;
+  if (closed) return rthL_nil_and(L, "closed");
+  if (rth_mpsc_capacity(b->core) == 0) return rthL_nil_and(L, "full");
+  m = rthL_sync_encode(L, S, 2);
   return sent(L, rth_mpsc_try_send(b->core, m), m);
 }
 
@@ -93,6 +107,13 @@ static int tx_is_closed(lua_State *L) {
 
 /* ---- Receiver ----------------------------------------------------------- */
 
+/* One that is free for a wait. */
+static rthL_Box *check_rx(lua_State *L, rthL_State *S) {
+  rthL_Box *b = rthL_checkreceiver(L, S, RTHL_RECEIVER);
+  if (b->core == NULL) luaL_error(L, "the receiver was closed");
+  return b;
+}
+
 static rth_poll_t recv_poll(rthL_WaitOp *o, const rth_waker_t *waker) {
   return rth_mpsc_recv_poll(o->core, &o->wait, waker, &o->message);
 }
@@ -106,7 +127,7 @@ static int recv_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
 static int rx_recv(lua_State *L) {
   static const rthL_WaitType type = {recv_poll, recv_finish, NULL, rx_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkreceiver(L, S, RTHL_RECEIVER);
+  rthL_Box *b = check_rx(L, S);
   if (rthL_may_try(S)) {
     rth_msg_t *m;
     int rc = rth_mpsc_try_recv(b->core, &m);
@@ -121,7 +142,7 @@ static int rx_recv(lua_State *L) {
 }
 
 static int rx_try_recv(lua_State *L) {
-  rthL_Box *b = rthL_checkreceiver(L, rthL_here(L), RTHL_RECEIVER);
+  rthL_Box *b = check_rx(L, rthL_here(L));
   rth_msg_t *m;
   int rc = rth_mpsc_try_recv(b->core, &m);
   if (rc != RTH_OK)
@@ -172,7 +193,8 @@ static int push_list(lua_State *L, rthL_State *S, rthL_Box *b, rth_msg_t *m,
   for (;;) {
     uint64_t left = limit - length;
     size_t want = (left < MOST ? (size_t)left : MOST) - k.n;
-    k.n += rth_mpsc_take(b->core, k.m + k.n, want);
+    if (b->core != NULL) /* closed while another task waited here */
+      k.n += rth_mpsc_take(b->core, k.m + k.n, want);
     k.done = 0;
     append_safely(L, &k, length);
     length += k.n;
@@ -191,7 +213,7 @@ static int many_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
 static int rx_recv_many(lua_State *L) {
   static const rthL_WaitType type = {recv_poll, many_finish, NULL, rx_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkreceiver(L, S, RTHL_RECEIVER);
+  rthL_Box *b = check_rx(L, S);
   uint64_t limit = rthL_checkcount(L, 2, 1);
   lua_settop(L, 2);
   lua_createtable(L, limit < 64 ? (int)limit : 64, 0); /* before the wait */
@@ -199,7 +221,7 @@ static int rx_recv_many(lua_State *L) {
 }
 
 static int rx_iter(lua_State *L) {
-  (void)rthL_checkreceiver(L, rthL_here(L), RTHL_RECEIVER);
+  (void)check_rx(L, rthL_here(L));
   lua_getfield(L, 1, "recv");
   lua_pushvalue(L, 1);
   return 2;
@@ -208,13 +230,6 @@ static int rx_iter(lua_State *L) {
 static int rx_close(lua_State *L) {
   rthL_Box *b = rthL_checkbox(L, rthL_here(L), RTHL_RECEIVER);
   if (b->moved) return luaL_error(L, "Receiver was moved");
-  rth_mpsc_rx_close(b->core);
-  return 0;
-}
-
-/* The end of a block, which may come after a move. */
-static int rx_leave(lua_State *L) {
-  rthL_Box *b = lua_touserdata(L, 1);
   if (b->core != NULL) rth_mpsc_rx_close(b->core);
   return 0;
 }
@@ -255,7 +270,7 @@ void rthL_open_mpsc(lua_State *L, rthL_State *S) {
                                         {"is_closed", tx_is_closed},
                                         {NULL, NULL}};
   static const luaL_Reg rx_meta[] = {{"__gc", rx_gc},
-                                     {"__close", rx_leave},
+                                     {"__close", rx_gc},
                                      {"__len", rx_len},
                                      {NULL, NULL}};
   static const luaL_Reg rx_methods[] = {{"recv", rx_recv},

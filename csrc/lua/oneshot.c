@@ -21,6 +21,11 @@ static int tx_send(lua_State *L) {
   void *core = b->core;
   rth_msg_t *m;
   if (core == NULL) return luaL_error(L, "the sender was used already");
+  luaL_argcheck(L, !lua_isnoneornil(L, 2), 2, "nil may not be sent");
+  if (rth_oneshot_is_closed(core)) { /* the value stays the caller's */
+    (void)tx_gc(L);
+    return rthL_nil_and(L, "closed");
+  }
   m = rthL_sync_encode(L, rthL_here(L), 2);
   b->core = NULL;
   if (rth_oneshot_send(core, m) == RTH_OK) {
@@ -52,15 +57,20 @@ static int recv_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
   return 1;
 }
 
+/* One that is free for a wait. */
+static rthL_Box *check_rx(lua_State *L) {
+  rthL_Box *b = rthL_checkreceiver(L, rthL_here(L), RTHL_ONESHOT_RX);
+  if (b->core == NULL) luaL_error(L, "the receiver was closed");
+  return b;
+}
+
 static int rx_recv(lua_State *L) {
   static const rthL_WaitType type = {recv_poll, recv_finish, NULL, rx_let};
-  rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkreceiver(L, S, RTHL_ONESHOT_RX);
-  return rthL_wait_on(L, S, &type, b, 0, NULL);
+  return rthL_wait_on(L, rthL_here(L), &type, check_rx(L), 0, NULL);
 }
 
 static int rx_try_recv(lua_State *L) {
-  rthL_Box *b = rthL_checkreceiver(L, rthL_here(L), RTHL_ONESHOT_RX);
+  rthL_Box *b = check_rx(L);
   rth_msg_t *m;
   int rc = rth_oneshot_try(b->core, &m);
   if (rc != RTH_OK)
@@ -72,19 +82,13 @@ static int rx_try_recv(lua_State *L) {
 static int rx_close(lua_State *L) {
   rthL_Box *b = rthL_checkbox(L, rthL_here(L), RTHL_ONESHOT_RX);
   if (b->moved) return luaL_error(L, "Receiver was moved");
-  rth_oneshot_close(b->core);
-  return 0;
-}
-
-static int rx_leave(lua_State *L) {
-  rthL_Box *b = lua_touserdata(L, 1);
   if (b->core != NULL) rth_oneshot_close(b->core);
   return 0;
 }
 
 static int sync_oneshot(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  rthL_Box *tx = rthL_new(L, S, RTHL_ONESHOT_TX, sizeof *tx, 0);
+  rthL_Box *tx = rthL_newbox(L, S, RTHL_ONESHOT_TX);
   rthL_Box *rx = rthL_new(L, S, RTHL_ONESHOT_RX, sizeof *rx, 0);
   rth_oneshot_t *o;
   int rc = rth_oneshot_new(&o);
@@ -101,7 +105,7 @@ void rthL_open_oneshot(lua_State *L, rthL_State *S) {
                                         {"is_closed", tx_is_closed},
                                         {NULL, NULL}};
   static const luaL_Reg rx_meta[] = {
-      {"__gc", rx_gc}, {"__close", rx_leave}, {NULL, NULL}};
+      {"__gc", rx_gc}, {"__close", rx_gc}, {NULL, NULL}};
   static const luaL_Reg rx_methods[] = {{"recv", rx_recv},
                                         {"await", rx_recv},
                                         {"try_recv", rx_try_recv},

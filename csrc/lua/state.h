@@ -110,7 +110,12 @@ typedef struct rthL_State {
   lua_Hook hook;       /* of the main thread when a wait began */
   uint64_t failures;   /* made, at the last look for dropped handles */
   uint64_t look_after; /* rth_now before which there is no other */
-  uint8_t senders;     /* new ones since the last look */
+  /* Senders that nobody closed: see rthL_look_for_dropped. */
+  uint64_t senders;       /* userdata of them, not yet finalized */
+  uint64_t dropped;       /* finalized without being closed */
+  uint64_t senders_after; /* rth_now before which nobody looks for more */
+  uint64_t patience;      /* ns between two looks that find nothing */
+  uint8_t ran;            /* Lua code, since the last look */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */
   uint8_t interrupted; /* the last wait ended by Ctrl-C */

@@ -215,8 +215,11 @@ rthL_Box *rthL_checkreceiver(lua_State *L, rthL_State *S, rthL_Type t) {
 
 rthL_Box *rthL_newbox(lua_State *L, rthL_State *S, rthL_Type t) {
   rthL_Box *b = rthL_new(L, S, t, sizeof *b, 0);
-  if (t == RTHL_SENDER || t == RTHL_BROADCAST_TX || t == RTHL_WATCH_TX)
-    S->senders = 1;
+  if (t == RTHL_SENDER || t == RTHL_ONESHOT_TX || t == RTHL_BROADCAST_TX ||
+      t == RTHL_WATCH_TX) {
+    b->counted = 1;
+    S->senders++;
+  }
   return b;
 }
 

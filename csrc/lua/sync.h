@@ -15,6 +15,7 @@ typedef struct rthL_Box {
   void *core;  /* owned; NULL: closed, sent or moved */
   struct rthL_WaitOp *waiting; /* receivers: the one wait on it */
   uint8_t moved;
+  uint8_t counted; /* among the senders of its state */
 } rthL_Box;
 
 typedef struct rthL_WaitOp rthL_WaitOp;
@@ -87,8 +88,16 @@ uint64_t rthL_checkcount(lua_State *L, int arg, lua_Integer min);
 rthL_Box *rthL_checkbox(lua_State *L, rthL_State *S, rthL_Type t);
 /* A receiver's, which is free for a wait; raises if it was moved. */
 rthL_Box *rthL_checkreceiver(lua_State *L, rthL_State *S, rthL_Type t);
-/* Pushes a box of a type that RTHL_SHARED made.  Raises (memory). */
+/* Pushes a box of a type that RTHL_SHARED or RTHL_MOVED made.  A sender, which
+** counts as closed when it is collected, is counted.  Raises (memory). */
 rthL_Box *rthL_newbox(lua_State *L, rthL_State *S, rthL_Type t);
+/* One that rthL_newbox counted is closed, or collected. */
+static inline void rthL_uncount(rthL_State *S, rthL_Box *b) {
+  if (!b->counted) return;
+  b->counted = 0;
+  S->senders--;
+  if (b->core != NULL) S->dropped++;
+}
 /* A core's error while making an object. */
 int rthL_sync_error(lua_State *L, int rc);
 
@@ -113,6 +122,7 @@ int rthL_sync_error(lua_State *L, int rc);
   static int name##_gc(lua_State *L) {                                        \
     rthL_Box *b = lua_touserdata(L, 1);                                       \
     void *core = b->core;                                                     \
+    rthL_uncount(rthL_here(L), b);                                            \
     b->core = NULL;                                                           \
     if (core != NULL) name##_let(core);                                       \
     return 0;                                                                 \
@@ -137,12 +147,13 @@ int rthL_sync_error(lua_State *L, int rc);
     return core;                                                              \
   }                                                                           \
   static void name##_push(lua_State *L, void *p) {                            \
-    rthL_Box *b = rthL_new(L, rthL_find(L), TYPE, sizeof *b, 0);              \
+    rthL_Box *b = rthL_newbox(L, rthL_find(L), TYPE);                         \
     b->core = p;                                                              \
   }                                                                           \
   static int name##_gc(lua_State *L) {                                        \
     rthL_Box *b = lua_touserdata(L, 1);                                       \
     void *core = b->core;                                                     \
+    rthL_uncount(rthL_here(L), b);                                            \
     b->core = NULL;                                                           \
     if (b->waiting != NULL)                                                   \
       b->waiting->box = NULL; /* the wait frees it */                         \

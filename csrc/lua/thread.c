@@ -231,6 +231,12 @@ static void thread_stop(void *arg, const rth_thread_info_t *t, void *data) {
   lua_close(S->L);
 }
 
+static uint64_t thread_idle(void *arg, void *data) {
+  rthL_State *S = data;
+  (void)arg;
+  return S != NULL ? rthL_look_for_dropped(S) : RTH_FOREVER;
+}
+
 static void unhandled(void *arg, uint64_t id, void *out) {
   rthL_Shared *sh = arg;
   (void)id;
@@ -242,6 +248,7 @@ static void release(void *arg) { rthL_shared_free(arg); }
 void rthL_thread_hooks(rth_options_t *o, rthL_Shared *sh) {
   o->thread_start = thread_start;
   o->thread_stop = thread_stop;
+  o->thread_idle = thread_idle;
   o->unhandled = unhandled;
   o->release = release;
   o->arg = sh;

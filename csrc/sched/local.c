@@ -296,15 +296,24 @@ static void park(rth__drive_t *d, uint64_t again) {
   rth__signals_release(&held);
 }
 
-static void wait_for_work(rth__drive_t *d) {
-  const rth_block_on_t *o = d->opts;
-  uint64_t again = RTH_FOREVER;
-  if (o != NULL && o->before_wait != NULL) {
-    again = o->before_wait(o->arg);
-    turn(d);
-    if (!idle(d)) return;
+/* The hooks look at what their states keep, which may give work.  Answers when
+** to look again. */
+static uint64_t look_around(rth__drive_t *d) {
+  const rth_options_t *hooks = &d->core->options;
+  uint64_t again = RTH_FOREVER, other;
+  if (d->opts != NULL && d->opts->before_wait != NULL)
+    again = d->opts->before_wait(d->opts->arg);
+  if (d->main != NULL && hooks->thread_idle != NULL) {
+    other = hooks->thread_idle(hooks->arg, d->main->data);
+    if (other < again) again = other;
   }
-  if (!jump_clock(d)) park(d, again);
+  turn(d);
+  return again;
+}
+
+static void wait_for_work(rth__drive_t *d) {
+  uint64_t again = look_around(d);
+  if (idle(d) && !jump_clock(d)) park(d, again);
 }
 
 /* A closing runtime: everything but the root ends, the runtime's own tasks at

@@ -205,16 +205,25 @@ static int has_own_work(rth__worker_t *w) {
          rth__closing(w->core) != w->closed || finished(w);
 }
 
-static void sleep_worker(rth__worker_t *w) {
+/* The hook may give it work. */
+static uint64_t look_around(rth__worker_t *w) {
+  rth_options_t *o = &w->core->options;
+  return o->thread_idle != NULL ? o->thread_idle(o->arg, w->exec.data)
+                                : RTH_FOREVER;
+}
+
+/* Sleeps until there may be work, or `until`. */
+static void sleep_worker(rth__worker_t *w, uint64_t until) {
   rth__exec_t *e = &w->exec;
   rth__idle_sleep(&w->core->idle, w->index, w->searching);
   if (work_to_take(w->core)) rth__workers_notify(w->core);
   w->searching = 0;
   for (;;) {
-    rth__exec_park(e, NULL, rth__exec_deadline(e), NULL);
+    uint64_t deadline = rth__exec_deadline(e);
+    rth__exec_park(e, NULL, deadline < until ? deadline : until, NULL);
     rth__exec_drain(e);
     rth__exec_turn(e);
-    if (has_own_work(w)) {
+    if (has_own_work(w) || (until != RTH_FOREVER && rth_now() >= until)) {
       w->searching = !rth__idle_wake_self(&w->core->idle, w->index);
       break;
     }
@@ -255,10 +264,12 @@ static void work(rth__worker_t *w) {
     }
     if (rth__exec_turn_io(&w->exec) > 0) continue; /* its own before others' */
     t = search(w);
-    if (t != NULL)
+    if (t != NULL) {
       run(w, t);
-    else
-      sleep_worker(w);
+    } else {
+      uint64_t until = look_around(w);
+      if (!has_own_work(w)) sleep_worker(w, until);
+    }
   }
   wake_the_others(w);
 }
