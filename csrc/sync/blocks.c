@@ -24,10 +24,11 @@ typedef struct block {
   struct block *next, *below;
 } block_t;
 
-#if defined(__SANITIZE_ADDRESS__)
-enum { BATCH = 32, MAX_BATCHES = 0, KEEP = 0 }; /* every use is a new block */
-#else
 enum { BATCH = 32, MAX_BATCHES = 64, KEEP = 2 * BATCH };
+#if defined(__SANITIZE_ADDRESS__)
+enum { AGAIN = 0 }; /* every use is a new block, which it can watch */
+#else
+enum { AGAIN = 1 };
 #endif
 
 static RTH_ATOMIC(block_t *) depot; /* [Y11] */
@@ -111,7 +112,7 @@ static void give_batch(rth_blocks_t *c) {
 
 void rth_block_put(rth_blocks_t *c, void *block) {
   block_t *b = block;
-  if (c == NULL || KEEP == 0) {
+  if (c == NULL || !AGAIN) {
     rth__free(block);
     return;
   }
