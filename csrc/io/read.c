@@ -172,6 +172,12 @@ int rth_stream_read_until(rth_stream_t *s, rth_cx_t *cx, rth_bytes_t delim,
   return rc == RTH_READY ? finish(s, n, out) : rc;
 }
 
+/* Whether what was scanned, which has no newline, begins too long a line. */
+static int is_too_long(const rth_stream_t *s, size_t max) {
+  size_t n = s->scanned;
+  return n > max && (n - max > 1 || rth__buffer_at(&s->in)[max] != '\r');
+}
+
 /* The end of a line does not count. */
 int rth_stream_read_line(rth_stream_t *s, rth_cx_t *cx, size_t max,
                          rth_bytes_t *out) {
@@ -180,6 +186,7 @@ int rth_stream_read_line(rth_stream_t *s, rth_cx_t *cx, size_t max,
   int rc = next_part(s, cx, newline, max < SIZE_MAX - 2 ? max + 2 : max, &n);
   size_t line = n;
   const char *at = rth__buffer_at(&s->in);
+  if (rc == RTH_PENDING && is_too_long(s, max)) return fail(s, -EMSGSIZE);
   if (rc != RTH_READY) return rc;
   if (at[line - 1] == '\n') line--;
   if (line < n && line > 0 && at[line - 1] == '\r') line--;
