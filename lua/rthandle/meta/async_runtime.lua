@@ -9,7 +9,7 @@
 local async_runtime = {}
 
 ---Runtime:block_on of the process-wide runtime.
----@param f fun(...): ...|rthandle.Awaitable
+---@param f rthandle.Awaitable|(fun(...): ...)
 ---@param ... any arguments of f
 ---@return any ...
 function async_runtime.block_on(f, ...) end

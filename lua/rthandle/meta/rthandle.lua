@@ -73,7 +73,7 @@ function Runtime:handle() end
 ---Runs a function (or waits for an awaitable) to its end on the calling
 ---thread, in the calling Lua state, and answers its values. On a
 ---current_thread runtime this drives the runtime's tasks. Raises in a task.
----@param f fun(...): ...|rthandle.Awaitable
+---@param f rthandle.Awaitable|(fun(...): ...)
 ---@param ... any arguments of f
 ---@return any ...
 function Runtime:block_on(f, ...) end
@@ -172,7 +172,7 @@ function Handle:spawn_with(options, f, ...) end
 ---Runs a function (or waits for an awaitable) to its end on the calling
 ---thread and answers its values. Raises in a task. On a current_thread runtime
 ---it does not drive the runtime's spawned tasks.
----@param f fun(...): ...|rthandle.Awaitable
+---@param f rthandle.Awaitable|(fun(...): ...)
 ---@param ... any arguments of f
 ---@return any ...
 function Handle:block_on(f, ...) end
@@ -277,7 +277,8 @@ function JoinError:id() end
 ---@return string
 function JoinError:message() end
 
----A timer that can be waited for and moved.
+---A timer as an object: it can be set anew. It may not be moved to another Lua
+---state.
 ---@class rthandle.Sleep: rthandle.Awaitable
 local Sleep = {}
 
@@ -608,7 +609,7 @@ function rt.now() end
 ---true and its values, or false and an Elapsed. Errors pass through.
 ---@async
 ---@param seconds number
----@param f fun(...): ...|rthandle.Awaitable
+---@param f rthandle.Awaitable|(fun(...): ...)
 ---@param ... any arguments of f
 ---@return boolean ok
 ---@return any ...
@@ -617,7 +618,7 @@ function rt.timeout(seconds, f, ...) end
 ---As timeout, until rt.now() has reached `deadline`.
 ---@async
 ---@param deadline number
----@param f fun(...): ...|rthandle.Awaitable
+---@param f rthandle.Awaitable|(fun(...): ...)
 ---@param ... any arguments of f
 ---@return boolean ok
 ---@return any ...
@@ -628,7 +629,7 @@ function rt.timeout_at(deadline, f, ...) end
 ---longer waited for. A list is looked at in its order. `default` runs when no
 ---branch is ready at once.
 ---@async
----@param branches table<any, fun(): ...|rthandle.Awaitable>
+---@param branches table<any, rthandle.Awaitable|(fun(): ...)>
 ---@return any key
 ---@return any ...
 function rt.select(branches) end
@@ -636,13 +637,13 @@ function rt.select(branches) end
 ---Runs all functions as parts of this task, and waits for all: a list of the
 ---values of each, with `n`. The first error, in their order, is raised then.
 ---@async
----@param ... fun(): ...|rthandle.Awaitable
+---@param ... rthandle.Awaitable|(fun(): ...)
 ---@return table ...
 function rt.join(...) end
 
 ---As join; but the first error cancels the rest and is raised.
 ---@async
----@param ... fun(): ...|rthandle.Awaitable
+---@param ... rthandle.Awaitable|(fun(): ...)
 ---@return table ...
 function rt.try_join(...) end
 
