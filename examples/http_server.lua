@@ -155,7 +155,7 @@ local function accept()
   print("listening on " .. listener:local_addr())
   io.stdout:flush()
   repeat
-    local place = places:acquire()
+    local place <close> = places:acquire() -- until the task has it
     local stream = listener:accept()
     if stream then rt.spawn(serve, stream, place, folder, stop) end
   until not stream
@@ -167,4 +167,6 @@ if not ok and not tostring(why):find("interrupted!", 1, true) then
   error(why, 0)
 end
 stop:cancel()
-runtime:block_on(rt.timeout, GRACE, places.acquire, places, CONNECTIONS)
+local whole = runtime:block_on(rt.timeout, GRACE, places.acquire, places,
+  CONNECTIONS)
+if not whole then io.stderr:write("some requests were cut off\n") end
