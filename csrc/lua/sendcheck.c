@@ -119,8 +119,7 @@ static int find(rthL_Mover *m, int f, rthL_Entry *e, Finding *found) {
 static int refuse(rthL_Mover *m, int f, int32_t node, const Finding *found) {
   const rthL_Fact *x = found->fact;
   const char *up = lua_getupvalue(m->L, f, x->up + 1);
-  const char *name = x->name != NULL ? x->name : "?";
-  int len = x->name == NULL ? 1 : x->len > 80 ? 80 : (int)x->len;
+  int len = x->len > 80 ? 80 : (int)x->len;
   lua_Debug ar;
   char at[LUA_IDSIZE + 16];
   lua_pushvalue(m->L, f);
@@ -138,13 +137,17 @@ static int refuse(rthL_Mover *m, int f, int32_t node, const Finding *found) {
           "stores into the captured table '%s' (%s)" UNSEEN OWN_COPIES, up,
           at);
     case 3:
+      if (x->name == NULL) /* _G[k] = v */
+        return rthL_refuse_function(m, node,
+            "assigns a global by a computed name (%s)" UNSEEN "use a table of "
+            "its own, and return that", at);
       return rthL_refuse_function(m, node,
-          "assigns the global '%.*s' (%s)" UNSEEN "use a local", len, name,
+          "assigns the global '%.*s' (%s)" UNSEEN "use a local", len, x->name,
           at);
     default:
       return rthL_refuse_function(m, node,
           "uses the global '%.*s', which other threads do not have: make it "
-          "local, or put it in a module", len, name);
+          "local, or put it in a module", len, x->name);
   }
 }
 

@@ -677,7 +677,8 @@ test "3: a global is assigned" (function()
     refused("it assigns the global 'x_global' (", move, g)
     refused("it assigns the global 'x_global' (", move_with, "copy", g)
   end
-  refused("it assigns the global '?' (", move, function(k) _G[k] = 1 end)
+  refused("it assigns a global by a computed name (", move,
+    function(k) _G[k] = 1 end)
   refused("it assigns the global 'print' (", move, function() print = nil end)
 end)
 
