@@ -1,4 +1,4 @@
-/* join - JoinHandle and AbortHandle.
+/* join - JoinHandle.
 **
 ** WHY      the core's handle has one waker and gives the outcome once; here
 **          several tasks wait on one JoinHandle and get the very same objects
@@ -152,127 +152,13 @@ static int join_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   return 0;
 }
 
-/* ---- what came out ------------------------------------------------------ */
-
-static int decode(lua_State *L) {
-  int n = rthL_decode(L, lua_touserdata(L, 1));
-  return n;
-}
-
-/* A result that this state cannot have: the join fails with the reason, which
-** is on top of the stack. */
-static void undecodable(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
-  int err = lua_gettop(L);
-  rthL_Who who = rthL_join_who(L, j, idx);
-  rthL_Failure **f;
-  lua_pushvalue(L, err);
-  f = rthL_newjoinerror(L, S);
-  lua_pushnil(L); /* no traceback */
-  *f = rthL_failure_new(L, S, err, err + 4, &who);
-  lua_pop(L, 1);
-  lua_setiuservalue(L, idx, 1);
-  j->state = RTHL_J_ERROR;
-}
-
-/* Keeps the values of a moved task in this state. */
-static void take_values(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
-  rthL_Message *m = remote(j)->out;
-  int top = lua_gettop(L), i;
-  lua_pushcfunction(L, decode);
-  lua_pushlightuserdata(L, m);
-  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
-    undecodable(L, S, j, idx);
-  } else {
-    j->n = lua_gettop(L) - top;
-    if (j->n > 1) {
-      luaL_checkstack(L, 2, NULL);
-      lua_createtable(L, j->n, 0);
-      lua_insert(L, top + 1);
-      for (i = j->n; i > 0; i--) lua_rawseti(L, top + 1, i);
-    }
-    if (j->n > 0) lua_setiuservalue(L, idx, 1);
-    j->state = RTHL_J_VALUES;
-  }
-  lua_settop(L, top);
-  remote(j)->out = NULL;
-  rthL_message_free(m);
-}
-
-static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
-  switch (j->state) {
-    case RTHL_J_RAW:
-      if (j->local) { /* it failed, and there was no memory to say how */
-        rthL_pushjoinerror(L, S, rthL_failure_nomemory(), 0);
-        break;
-      }
-      rthL_pushjoinerror(L, S, remote(j)->out, 0);
-      remote(j)->out = NULL;
-      rthL_failure_seen();
-      break;
-    case RTHL_J_WATCH:
-      lua_getiuservalue(L, idx, 1);
-      rthL_watch_see(L, S);
-      break;
-    default: {
-      rthL_Who who = rthL_join_who(L, j, idx);
-      rthL_Failure **f;
-      lua_pushnil(L);
-      f = rthL_newjoinerror(L, S);
-      *f = rthL_failure_cancelled(L, &who);
-      lua_replace(L, -3);
-      lua_pop(L, 1);
-      j->cancelled = 1;
-      break;
-    }
-  }
-  lua_setiuservalue(L, idx, 1);
-  j->state = RTHL_J_ERROR;
-}
-
-/* Brings the outcome into this state, once. */
-static void settle_here(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
-  luaL_checkstack(L, 8, NULL);
-  if (j->state == RTHL_J_RAW && !j->local && remote(j)->how == RTH_READY)
-    take_values(L, S, j, idx);
-  else if (j->state == RTHL_J_RAW || j->state == RTHL_J_WATCH ||
-           j->state == RTHL_J_CANCELLED)
-    take_error(L, S, j, idx);
-}
-
-static int push_values(lua_State *L, rthL_Join *j, int idx) {
-  int i, t;
-  if (j->n == 0) return 0;
-  lua_getiuservalue(L, idx, 1);
-  if (j->n == 1) return 1;
-  t = lua_gettop(L);
-  luaL_checkstack(L, j->n + 1, "too many results");
-  for (i = 1; i <= j->n; i++) lua_rawgeti(L, t, i);
-  return j->n;
-}
-
-/* The JoinHandle is at index 1 of whoever waits. */
-static int push_outcome(lua_State *L, rthL_State *S, rthL_Join *j,
-                        int joining) {
-  settle_here(L, S, j, 1);
-  if (j->state == RTHL_J_VALUES) {
-    int n = push_values(L, j, 1);
-    if (!joining) return n;
-    lua_pushboolean(L, 1);
-    lua_insert(L, -(n + 1));
-    return n + 1;
-  }
-  if (joining) lua_pushboolean(L, 0);
-  lua_getiuservalue(L, 1, 1);
-  return joining ? 2 : lua_error(L);
-}
-
 static int join_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
   rthL_JoinOp *o = (rthL_JoinOp *)op;
   rthL_Join *j = o->join;
   int joining = o->joining;
   (void)join_cancel(S, op, L);
   if (j == NULL) return luaL_error(L, "JoinHandle is finalized");
-  return push_outcome(L, S, j, joining);
+  return rthL_join_push(L, S, j, joining);
 }
 
 static const rthL_OpType join_op = {join_poll, join_cancel, join_finish};
@@ -318,7 +204,7 @@ int rthL_join_outcome(lua_State *L, rthL_State *S) {
   static const rth_waker_t none = {NULL, NULL};
   rthL_Join *j = lua_touserdata(L, 1);
   if (j->state == RTHL_J_PENDING && !j->local) (void)ask_core(j, &none);
-  return push_outcome(L, S, j, 1);
+  return rthL_join_push(L, S, j, 1);
 }
 
 /* ---- methods ------------------------------------------------------------ */
@@ -360,7 +246,7 @@ static int wait_for(lua_State *L, int joining) {
   rthL_State *S = rthL_here(L);
   rthL_Join *j = check(L, S);
   rthL_JoinOp *o;
-  if (is_ready(L, S, j)) return push_outcome(L, S, j, joining);
+  if (is_ready(L, S, j)) return rthL_join_push(L, S, j, joining);
   o = rthL_block_get(S);
   if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
   memset(o, 0, sizeof *o);
@@ -373,9 +259,7 @@ static int wait_for(lua_State *L, int joining) {
 static int join_await(lua_State *L) { return wait_for(L, 0); }
 static int join_join(lua_State *L) { return wait_for(L, 1); }
 
-/* The core's task, which a local one gets here where it had none; NULL: it has
-** ended, or the runtime has. */
-static rth_join_t *core_of(rthL_State *S, rthL_Join *j) {
+rth_join_t *rthL_join_core(rthL_State *S, rthL_Join *j) {
   if (j->fresh)
     rthL_local_flush(S, S->cx->local);
   else if (j->here && j->u.core == NULL)
@@ -386,7 +270,7 @@ static rth_join_t *core_of(rthL_State *S, rthL_Join *j) {
 void rthL_join_stop(rthL_State *S, rthL_Join *j) {
   if (j->fresh)
     rthL_local_forget(S, (rthL_Task *)j);
-  else if (core_of(S, j) != NULL)
+  else if (rthL_join_core(S, j) != NULL)
     rth_join_abort(j->u.core);
 }
 
@@ -394,6 +278,11 @@ static int join_abort(lua_State *L) {
   rthL_State *S = rthL_here(L);
   rthL_join_stop(S, check(L, S));
   return 0;
+}
+
+static int join_abort_handle(lua_State *L) {
+  rthL_State *S = rthL_here(L);
+  return rthL_pushabort(L, S, check(L, S));
 }
 
 static int join_is_finished(lua_State *L) {
@@ -485,96 +374,6 @@ static void join_push(lua_State *L, void *object) {
 
 static void join_drop(void *object) { rth_join_free(object); }
 
-/* ---- AbortHandle -------------------------------------------------------- */
-
-typedef struct Abort {
-  rth_abort_t *core; /* NULL: the task had ended */
-  uint64_t id;
-} Abort;
-
-int rthL_pushabort(lua_State *L, rthL_State *S, rthL_Join *j) {
-  Abort *a = rthL_new(L, S, RTHL_ABORT, sizeof *a, 0);
-  a->id = j->id;
-  if (core_of(S, j) != NULL) a->core = rth_join_abort_handle(j->u.core);
-  return 1;
-}
-
-static int join_abort_handle(lua_State *L) {
-  rthL_State *S = rthL_here(L);
-  return rthL_pushabort(L, S, check(L, S));
-}
-
-static Abort *check_abort(lua_State *L) {
-  return rthL_check(L, rthL_here(L), 1, RTHL_ABORT);
-}
-
-static int abort_abort(lua_State *L) {
-  Abort *a = check_abort(L);
-  if (a->core != NULL) rth_abort(a->core);
-  return 0;
-}
-
-static int abort_is_finished(lua_State *L) {
-  Abort *a = check_abort(L);
-  lua_pushboolean(L, a->core == NULL || rth_abort_is_finished(a->core));
-  return 1;
-}
-
-static int abort_id(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_abort(L)->id);
-  return 1;
-}
-
-static int abort_tostring(lua_State *L) {
-  lua_pushfstring(L, "rthandle.AbortHandle(id=%I)",
-                  (LUAI_UACINT)check_abort(L)->id);
-  return 1;
-}
-
-static int abort_gc(lua_State *L) {
-  Abort *a = rthL_check(L, rthL_here(L), 1, RTHL_ABORT);
-  rth_abort_t *core = a->core;
-  a->core = NULL;
-  if (core != NULL) rth_abort_free(core);
-  return 0;
-}
-
-/* Where the core's handle is gone its id travels alone, as an odd number that
-** is no address. */
-static void *abort_take(lua_State *L, int idx) {
-  Abort *a = lua_touserdata(L, idx);
-  if (a->core == NULL) return (void *)(uintptr_t)(a->id << 1 | 1);
-  return rth_abort_clone(a->core);
-}
-
-static void abort_push(lua_State *L, void *object) {
-  Abort *a = rthL_new(L, rthL_find(L), RTHL_ABORT, sizeof *a, 0);
-  uintptr_t odd = (uintptr_t)object;
-  if (odd & 1) {
-    a->id = odd >> 1;
-    return;
-  }
-  a->core = object;
-  a->id = rth_abort_id(a->core);
-}
-
-static void abort_drop(void *object) {
-  if (!((uintptr_t)object & 1)) rth_abort_free(object);
-}
-
-static void open_abort(lua_State *L, rthL_State *S) {
-  static const luaL_Reg meta[] = {
-      {"__gc", abort_gc}, {"__tostring", abort_tostring}, {NULL, NULL}};
-  static const luaL_Reg methods[] = {{"abort", abort_abort},
-                                     {"is_finished", abort_is_finished},
-                                     {"id", abort_id},
-                                     {NULL, NULL}};
-  static const rthL_MoveOps ops = {NULL, abort_take, abort_push, abort_drop};
-  rthL_type(L, S, RTHL_ABORT, "rthandle.AbortHandle", meta, methods);
-  rthL_set_move_ops(L, &ops);
-  lua_pop(L, 1);
-}
-
 void rthL_open_join(lua_State *L, rthL_State *S) {
   static const luaL_Reg meta[] = {
       {"__gc", join_gc}, {"__tostring", join_tostring}, {NULL, NULL}};
@@ -595,5 +394,4 @@ void rthL_open_join(lua_State *L, rthL_State *S) {
   rthL_type(L, S, RTHL_LOCAL, "rthandle.JoinHandle", local_meta, methods);
   rthL_set_move_ops(L, &local_ops);
   lua_pop(L, 2);
-  open_abort(L, S);
 }

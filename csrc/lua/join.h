@@ -77,6 +77,13 @@ const char *rthL_join_pushname(lua_State *L, rthL_Join *j, int idx);
 /* What there is to say of it; pushes two values that keep the strings. */
 rthL_Who rthL_join_who(lua_State *L, rthL_Join *j, int idx);
 
+/* Pushes its outcome, which is there, as `join` or as `await` gives it; the
+** latter raises a failure.  The JoinHandle is at index 1.  Raises (memory). */
+int rthL_join_push(lua_State *L, rthL_State *S, rthL_Join *j, int joining);
+/* The core's task, which a local one gets here where it had none; NULL: it has
+** ended, or the runtime has.  Never raises. */
+rth_join_t *rthL_join_core(rthL_State *S, rthL_Join *j);
+
 /* Aborts its task.  Never raises. */
 void rthL_join_stop(rthL_State *S, rthL_Join *j);
 /* Pushes an AbortHandle.  Raises (memory). */
@@ -114,6 +121,7 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx);
 void rthL_watch_see(lua_State *L, rthL_State *S);
 
 void rthL_open_join(lua_State *L, rthL_State *S);
+void rthL_open_abort(lua_State *L, rthL_State *S);
 void rthL_open_local(lua_State *L, rthL_State *S);
 
 #endif

@@ -52,6 +52,7 @@ EXPORT int luaopen_rthandle_core(lua_State *L) {
   rthL_open_enter(L, S);
   rthL_open_failure(L, S);
   rthL_open_join(L, S);
+  rthL_open_abort(L, S);
   rthL_open_local(L, S);
   rthL_open_handle(L, S);
   rthL_open_runtime(L, S);
