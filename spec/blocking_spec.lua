@@ -2,27 +2,9 @@
 -- (Tokio: task_blocking.rs, rt_spawn_blocking.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
+local gate = require("spec.support.gate")
 local script = require("spec.support.script")
-
-local function has(text, part)
-  if not tostring(text):find(part, 1, true) then
-    error(("no %q in %q"):format(part, tostring(text)), 2)
-  end
-end
-
-local function gate()
-  local name = os.tmpname()
-  os.remove(name)
-  return name
-end
-
-local function open(name) io.open(name, "w"):close() end
-
-local function pass(name)
-  local f
-  repeat f = io.open(name) until f
-  f:close()
-end
+local has = require("spec.support.has")
 
 local function read(name)
   local f <close> = io.open(name)
@@ -56,12 +38,12 @@ flavors(describe, function(new)
 
     it("runs at the same time as all others", function()
       local r <close> = new()
-      local name = gate()
+      local name = gate.new()
       local joins = {}
       for i = 1, 20 do
         joins[i] = r:spawn_blocking(function(base, k)
-          open(base .. k)
-          for other = 1, 20 do pass(base .. other) end
+          gate.open(base .. k)
+          for other = 1, 20 do gate.pass(base .. other) end
           return k
         end, name, i)
       end
@@ -111,7 +93,7 @@ flavors(describe, function(new)
 
     it("cancels the local tasks that it leaves behind", function()
       local r <close> = new()
-      local name = gate()
+      local name = gate.new()
       r:block_on(function()
         local started, fresh = rt.spawn_blocking(function(file)
           local a = rt.spawn_local(function()
@@ -211,16 +193,16 @@ flavors(describe, function(new)
   describe("close", function()
     it("waits for a blocking function that runs", function()
       local r = new()
-      local begun, name = gate(), gate()
+      local begun, name = gate.new(), gate.new()
       r:spawn_blocking(function(a, b)
-        open(a)
+        gate.open(a)
         local sum = 0
         for i = 1, 2e6 do sum = sum + i end
         local f <close> = io.open(b, "w")
         f:write("whole")
         return sum
       end, begun, name)
-      pass(begun)
+      gate.pass(begun)
       r:close()
       assert.are.equal("whole", read(name))
       os.remove(begun)
@@ -229,13 +211,13 @@ flavors(describe, function(new)
 
     it("never starts a blocking function that waits for a thread", function()
       local r = new { max_blocking_threads = 1 }
-      local begun, wrong = gate(), gate()
+      local begun, wrong = gate.new(), gate.new()
       r:spawn_blocking(function(a)
-        open(a)
+        gate.open(a)
         pcall(rt.sleep, math.huge) -- until the runtime closes
       end, begun)
-      local queued = r:spawn_blocking(open, wrong)
-      pass(begun)
+      local queued = r:spawn_blocking(gate.open, wrong)
+      gate.pass(begun)
       r:close()
       local ok, err = queued:join()
       assert.is_false(ok)
@@ -255,12 +237,12 @@ flavors(describe, function(new)
         end,
       } do
         local r = new()
-        local begun = gate()
+        local begun = gate.new()
         local j = r:spawn_blocking(function(a, f)
-          open(a)
+          gate.open(a)
           return pcall(f)
         end, begun, wait)
-        pass(begun)
+        gate.pass(begun)
         r:close()
         assert.is_true(j:is_finished())
         os.remove(begun)
@@ -269,12 +251,12 @@ flavors(describe, function(new)
 
     it("cancels a task at its next suspension", function()
       local r = new()
-      local begun, name = gate(), gate()
+      local begun, name = gate.new(), gate.new()
       local j = r:spawn(function(a, b)
-        open(a)
+        gate.open(a)
         local sum = 0
         for i = 1, 2e6 do sum = sum + i end
-        open(b)
+        gate.open(b)
         rt.yield_now()
         return sum
       end, begun, name)

@@ -2,6 +2,7 @@
 -- (Tokio: time_pause.rs, rt_time_start_paused.rs, test_clock.rs, and the tests
 -- of time_sleep.rs and time_timeout.rs that stop the clock)
 local rt = require("rthandle")
+local has = require("spec.support.has")
 
 local MS = 0.001
 local nan = 0 / 0
@@ -18,12 +19,6 @@ local function elapsed(f, ...)
   local before = rt.now()
   f(...)
   return rt.now() - before
-end
-
-local function has(text, part)
-  if not tostring(text):find(part, 1, true) then
-    error(("no %q in %q"):format(part, text), 2)
-  end
 end
 
 describe("on the stopped clock, sleep", function()

@@ -2,18 +2,13 @@
 -- (Tokio: task_panic.rs, and the JoinError parts of task_abort.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
+local has = require("spec.support.has")
 
 local HERE = debug.getinfo(1, "S").short_src
 
 local function here(offset)
   return ("%s:%d:"):format(HERE,
     debug.getinfo(2, "l").currentline + (offset or 0))
-end
-
-local function has(text, part)
-  if not text:find(part, 1, true) then
-    error(("no %q in %q"):format(part, text), 2)
-  end
 end
 
 -- A task for each kind that runs the function.

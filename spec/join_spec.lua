@@ -2,12 +2,7 @@
 -- (Tokio: the JoinHandle parts of rt_common.rs, task_abort.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
-
-local function has(text, part)
-  if not text:find(part, 1, true) then
-    error(("no %q in %q"):format(part, text), 2)
-  end
-end
+local has = require("spec.support.has")
 
 -- f must raise an error that has this text.
 local function raises(part, f, ...)

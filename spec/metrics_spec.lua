@@ -1,22 +1,7 @@
 -- What Handle:metrics counts.  (Tokio: rt_metrics.rs, rt_unstable_metrics.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
-
--- A file that tasks in any thread can see.
-local function gate()
-  local name = os.tmpname()
-  os.remove(name)
-  return name
-end
-
-local function open(name) io.open(name, "w"):close() end
-
--- Waits, without suspending, until the file is there.  Moved into tasks.
-local function pass(name)
-  local f
-  repeat f = io.open(name) until f
-  f:close()
-end
+local gate = require("spec.support.gate")
 
 local function total(m, key)
   local sum = 0
@@ -123,15 +108,15 @@ flavors(describe, function(new, opts)
     r:block_on(r:spawn_blocking(function() end))
     while r:metrics().num_idle_blocking_threads == 0 do end
     assert.are.equal(1, r:metrics().num_idle_blocking_threads)
-    local name = gate()
-    local begun = gate()
+    local name = gate.new()
+    local begun = gate.new()
     local j = r:spawn_blocking(function(a, b)
-      open(a)
-      pass(b)
+      gate.open(a)
+      gate.pass(b)
     end, begun, name)
-    pass(begun)
+    gate.pass(begun)
     assert.are.equal(0, r:metrics().num_idle_blocking_threads)
-    open(name)
+    gate.open(name)
     j:await()
     r:close()
     assert.are.equal(0, r:metrics().num_blocking_threads)
@@ -143,16 +128,16 @@ flavors(describe, function(new, opts)
   it("blocking_queue_depth counts functions that wait for a thread",
     function()
       local r <close> = new { max_blocking_threads = 1 }
-      local name, begun = gate(), gate()
+      local name, begun = gate.new(), gate.new()
       local joins = { r:spawn_blocking(function(a, b)
-        open(a)
-        pass(b)
+        gate.open(a)
+        gate.pass(b)
       end, begun, name) }
-      pass(begun)
+      gate.pass(begun)
       assert.are.equal(0, r:metrics().blocking_queue_depth)
       for i = 2, 6 do joins[i] = r:spawn_blocking(function() end) end
       assert.are.equal(5, r:metrics().blocking_queue_depth)
-      open(name)
+      gate.open(name)
       for _, j in ipairs(joins) do j:await() end
       assert.are.equal(0, r:metrics().blocking_queue_depth)
       os.remove(name)
@@ -247,20 +232,20 @@ end)
 describe("on multi_thread", function()
   it("global_queue_depth counts tasks that no worker has taken", function()
     local r <close> = rt.Runtime.new { worker_threads = 2 }
-    local name, begun = gate(), { gate(), gate() }
+    local name, begun = gate.new(), { gate.new(), gate.new() }
     local joins = {}
     for i = 1, 2 do
       joins[i] = r:spawn(function(a, b)
-        open(a)
-        pass(b)
+        gate.open(a)
+        gate.pass(b)
       end, begun[i], name)
     end
-    for i = 1, 2 do pass(begun[i]) end
+    for i = 1, 2 do gate.pass(begun[i]) end
     for i = 1, 10 do
       joins[#joins + 1] = r:spawn(function() end)
       assert.are.equal(i, r:metrics().global_queue_depth)
     end
-    open(name)
+    gate.open(name)
     for _, j in ipairs(joins) do j:await() end
     assert.are.equal(0, r:metrics().global_queue_depth)
     os.remove(name)
@@ -286,7 +271,7 @@ describe("on multi_thread", function()
     r:block_on(r:spawn(function(name)
       local joins = {}
       for i = 1, 2 do
-        joins[i] = rt.spawn(function(n) open(n) end, name .. i)
+        joins[i] = rt.spawn(function(n) gate.open(n) end, name .. i)
       end
       local f
       repeat f = io.open(name .. 1) or io.open(name .. 2) until f
@@ -295,7 +280,7 @@ describe("on multi_thread", function()
         j:await()
         os.remove(name .. i)
       end
-    end, gate()))
+    end, gate.new()))
     assert.is_true(total(r:metrics(), "steal_count") >= 1)
   end)
 end)

@@ -4,6 +4,7 @@
 local rt = require("rthandle")
 local script = require("spec.support.script")
 local server = require("spec.support.server")
+local has = require("spec.support.has")
 
 -- Runs a shell command that has to end well; answers what it printed.
 local function sh(command, ...)
@@ -17,12 +18,6 @@ end
 -- What socat gets for these bytes (with printf's escapes), until the end.
 local function socat(address, bytes)
   return sh("printf '%s' | timeout 20 socat -t 20 - TCP:%s", bytes, address)
-end
-
-local function has(text, part)
-  if not text:find(part, 1, true) then
-    error(("no %q in %q"):format(part, text), 2)
-  end
 end
 
 describe("echo_server.lua", function()

@@ -2,6 +2,7 @@
 -- (Tokio: time_sleep.rs, time_timeout.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
+local has = require("spec.support.has")
 
 local SHUTDOWN = "a runtime was found, but it is being shut down"
 local nan = 0 / 0
@@ -10,12 +11,6 @@ local function elapsed(f, ...)
   local before = rt.now()
   f(...)
   return rt.now() - before
-end
-
-local function has(text, part)
-  if not tostring(text):find(part, 1, true) then
-    error(("no %q in %q"):format(part, text), 2)
-  end
 end
 
 flavors(describe, function(new)

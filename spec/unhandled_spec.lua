@@ -1,39 +1,8 @@
 -- Failures that nobody will see: reported once, with a traceback, on standard
 -- error.  Each case is a process of its own.
-local script = require("spec.support.script")
-
--- Runs the code in a script s.lua; answers its output and its exit status.
-local function run(code)
-  local folder = script.folder { ["s.lua"] = code }
-  local limit = script.limit
-  script.limit = 30
-  local output, status = script.run(folder .. "/s.lua")
-  script.limit = limit
-  script.remove(folder)
-  return output, status
-end
-
--- The script must print exactly that, and end with that status.
-local function check(code, output, status)
-  assert.are.same({ output, status or 0 }, { run(code) })
-end
-
-local function count(text, part)
-  local n, at = 0, 1
-  repeat
-    at = text:find(part, at, true)
-    if at then n, at = n + 1, at + #part end
-  until not at
-  return n
-end
-
--- Flavours as the text of Runtime.new's table.
-local FLAVORS = {
-  current_thread = "{ flavor = 'current_thread' }",
-  multi_thread = "{ worker_threads = 2 }",
-}
-
-local HEAD = 'local rt = require "rthandle"\n'
+local ends = require("spec.support.ends")
+local run, check, count = ends.run, ends.check, ends.count
+local HEAD, FLAVORS = ends.HEAD, ends.FLAVORS
 
 describe("a failure that nobody will see", function()
   for name, opts in pairs(FLAVORS) do

@@ -1,0 +1,105 @@
+-- The options on_thread_start and on_thread_stop: functions that run in each
+-- thread of a runtime.
+local rt = require("rthandle")
+local script = require("spec.support.script")
+
+local function refuses(opts, text)
+  local ok, err = pcall(rt.Runtime.new, opts)
+  assert.is_false(ok)
+  assert.is_truthy(err:find(text, 1, true), err)
+end
+
+for _, name in ipairs { "on_thread_start", "on_thread_stop" } do
+  describe(name, function()
+    it("must be a function", function()
+      refuses({ [name] = "f" }, name .. " must be a function, got string")
+      refuses({ [name] = setmetatable({}, { __call = print }) },
+        name .. " must be a function, got table")
+    end)
+
+    it("may not take objects of the module along", function()
+      local other <close> = rt.Runtime.new { worker_threads = 1 }
+      local h = other:handle()
+      refuses({ [name] = function() return h end },
+        name .. " runs in many threads")
+    end)
+
+    it("may not capture what may not be moved", function()
+      local co = coroutine.create(print)
+      refuses({ [name] = function() return co end },
+        "cannot move upvalue 'co': coroutine")
+    end)
+
+    it("may not assign what it captures", function()
+      local n = 0
+      refuses({ [name] = function() n = n + 1 end },
+        "it assigns the captured local 'n'")
+      assert.are.equal(0, n)
+    end)
+  end)
+end
+
+describe("on_thread_start", function()
+  it("may set globals, which every task then reads", function()
+    local r <close> = rt.Runtime.new {
+      worker_threads = 2,
+      on_thread_start = function()
+        helper = function() return "help" end -- luacheck: ignore 111
+      end,
+    }
+    _G.helper = function() return "of the script" end
+    local text = r:spawn(function() return rawget(_G, "helper")() end):await()
+    _G.helper = nil
+    assert.are.equal("help", text)
+  end)
+
+  it("runs once on current_thread, on the thread that drives first",
+    function()
+      local name = os.tmpname()
+      local r <close> = rt.Runtime.new {
+        flavor = "current_thread",
+        on_thread_start = function()
+          local f <close> = io.open(name, "a")
+          f:write("+")
+        end,
+      }
+      for _ = 1, 3 do r:block_on(r:spawn(function() end)) end
+      local f <close> = io.open(name)
+      assert.are.equal("+", f:read("a"))
+      os.remove(name)
+    end)
+
+  it("runs in a blocking thread's state as well", function()
+    local r <close> = rt.Runtime.new {
+      worker_threads = 1,
+      on_thread_start = function() mark = "set" end, -- luacheck: ignore 111
+    }
+    assert.are.equal("set", r:spawn_blocking(function()
+      return rawget(_G, "mark")
+    end):await())
+  end)
+
+  it("may be a C function that a module holds", function()
+    local r <close> = rt.Runtime.new {
+      worker_threads = 1, on_thread_start = collectgarbage,
+    }
+    assert.are.equal(1, r:spawn(function() return 1 end):await())
+  end)
+
+  it("that fails is reported, and tasks run all the same", function()
+    local folder = script.folder {
+      ["s.lua"] = [[
+        local r <close> = require("rthandle").Runtime.new {
+          worker_threads = 1, on_thread_start = function() error "bad" end,
+        }
+        print(r:spawn(function() return 1 end):await())
+      ]],
+    }
+    local output, status = script.run(folder .. "/s.lua")
+    script.remove(folder)
+    assert.are.equal(0, status)
+    assert.is_truthy(output:match("rthandle: on_thread_start failed: "
+      .. "[^\n]*s.lua:2: bad\nstack traceback:\n"))
+    assert.is_truthy(output:match("\n1\n$"))
+  end)
+end)
