@@ -23,6 +23,42 @@ local waits = {
     local guard = m:lock()
     return function() return m:lock() end, function() guard:close() end
   end,
+  ["a RwLock to read"] = function()
+    local l = rt.sync.RwLock(1)
+    local guard = l:write()
+    return function() return l:read() end, function() guard:close() end
+  end,
+  ["a RwLock to write"] = function()
+    local l = rt.sync.RwLock(1)
+    local guard = l:read()
+    return function() return l:write() end, function() guard:close() end
+  end,
+  ["a Barrier"] = function()
+    local b = rt.sync.Barrier(2)
+    return function() return b:wait() end,
+      function() rt.timeout(0.01, b.wait, b) end
+  end,
+  ["a oneshot"] = function()
+    local tx, rx = rt.sync.oneshot()
+    return function() return rx:recv() end, function() tx:send(1) end
+  end,
+  ["a broadcast"] = function()
+    local tx, rx = rt.sync.broadcast(1)
+    return function() return rx:recv() end, function() tx:send(1) end
+  end,
+  ["a watch"] = function()
+    local tx, rx = rt.sync.watch(1)
+    return function() return rx:changed() end, function() tx:send(2) end
+  end,
+  ["many messages"] = function()
+    local tx, rx = rt.sync.mpsc(4)
+    return function() return rx:recv_many(4) end, function() tx:send(1) end
+  end,
+  ["a place in a channel"] = function()
+    local tx, rx = rt.sync.mpsc(1)
+    tx:send(1)
+    return function() return tx:send(2) end, function() rx:recv() end
+  end,
   ["a OnceCell"] = function()
     local c = rt.sync.OnceCell()
     local j = rt.spawn_local(function()
@@ -67,6 +103,17 @@ local waits = {
     local l = rt.net.TcpListener.bind("127.0.0.1:0")
     return function() return l:accept() end,
       function() return rt.net.TcpStream.connect(l:local_addr()) end
+  end,
+  ["a Sleep"] = function()
+    local s = rt.time.Sleep(0.01)
+    return function() s:await() end, function() nap() nap() end
+  end,
+  ["a blocking function"] = function()
+    local j = rt.spawn_blocking(function()
+      local host = require("rthandle")
+      host.sleep(0.01)
+    end)
+    return function() return j:join() end, function() nap() nap() end
   end,
   ["a datagram"] = function()
     local a = rt.net.UdpSocket.bind("127.0.0.1:0")
@@ -118,14 +165,31 @@ describe("a coroutine that is closed while it waits for", function()
   end
 end)
 
+describe("a receive whose coroutine is closed", function()
+  it("takes no message", function()
+    rt.main(function()
+      local tx, rx = rt.sync.mpsc(1)
+      local co
+      local j = rt.spawn_local(function()
+        co = rt.coroutine.create(rx.recv)
+        rt.coroutine.resume(co, rx)
+      end)
+      rt.yield_now()
+      assert.is_true(coroutine.close(co))
+      tx:send("for the next")
+      j:await()
+      assert.are.equal("for the next", rx:try_recv())
+    end, { worker_threads = 1 })
+  end)
+end)
+
 -- The coroutine of the task itself cannot go on.
 describe("a task whose own coroutine is closed while it waits for", function()
-  for _, name in ipairs { "select", "an interval", "a JoinSet", "a JoinHandle",
-    "timeout", "a scope", "a task-local scope", "a CancellationToken" } do
+  for name, make in pairs(waits) do
     it(name .. " fails", function()
       local r <close> = assert(rt.Runtime.new { worker_threads = 1 })
       r:block_on(function()
-        local wait, wake = waits[name]()
+        local wait, wake = make()
         local co
         local j = rt.spawn_local(function()
           co = coroutine.running()

@@ -23,42 +23,10 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   return op->type->finish(L, S, op);
 }
 
-/* keep(&reference, values...) */
-static int keep(lua_State *L) {
-  int i, n = lua_gettop(L);
-  lua_createtable(L, n, 0);
-  for (i = 2; i <= n; i++) {
-    lua_pushvalue(L, i);
-    lua_rawseti(L, -2, i);
-  }
-  *(int *)lua_touserdata(L, 1) = luaL_ref(L, LUA_REGISTRYINDEX);
-  return 0;
-}
-
-/* A nested coroutine waits: what is on its stack stays, even where the script
-** closes it.  0: no memory. */
-static int keep_stack(lua_State *L, rthL_Fiber *f) {
-  int i, n = lua_gettop(L);
-  if (!lua_checkstack(L, n + 2)) return 0;
-  lua_pushcfunction(L, keep);
-  lua_pushlightuserdata(L, &f->extra->kept);
-  for (i = 1; i <= n; i++) lua_pushvalue(L, i);
-  if (lua_pcall(L, n + 1, 0, 0) == LUA_OK) return 1;
-  lua_pop(L, 1);
-  return 0;
-}
-
 static int suspend(lua_State *L, rthL_State *S, rthL_Op *op, lua_KFunction k) {
   rthL_Fiber *f = S->cur;
-  if (L == f->co) {
-    f->op = op;
-    return lua_yieldk(L, 0, (lua_KContext)op, k);
-  }
-  if (op->type->poll != NULL && !keep_stack(L, f)) {
-    if (op->type->cancel(S, op, L)) return lua_error(L);
-    return rthL_raise(L, RTH_ENOMEM);
-  }
   f->op = op;
+  if (L == f->co) return lua_yieldk(L, 0, (lua_KContext)op, k);
   lua_pushlightuserdata(L, RTHL_SUSPEND);
   return lua_yieldk(L, 1, (lua_KContext)op, k);
 }

@@ -85,18 +85,15 @@ static int received(lua_State *L, rth_msg_t *m, uint64_t missed) {
   return 3;
 }
 
-/* What it has counts as a reference: `drop` is not the way to give it up. */
 static rth_poll_t recv_poll(rthL_WaitOp *o, const rth_waker_t *waker) {
-  rth_msg_t *m = NULL;
-  rth_poll_t r = rth_broadcast_poll(o->core, &o->wait, waker, &m, &o->n);
-  o->data = m;
-  return r;
+  o->counted = 1;
+  return rth_broadcast_poll(o->core, &o->wait, waker, &o->message, &o->n);
 }
 
 static int recv_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
   (void)S;
   if (o->result == RTH_FAILED) return rthL_nil_and(L, "closed");
-  return received(L, o->data, o->n);
+  return received(L, o->message, o->n);
 }
 
 static rthL_Box *check_rx(lua_State *L) {

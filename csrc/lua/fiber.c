@@ -112,11 +112,17 @@ static void not_resumed(rthL_State *S, rthL_Op *op) {
   if (lua_checkstack(to, 2) && op->type->cancel(S, op, to)) lua_pop(to, 1);
 }
 
-/* What a wait in a nested coroutine had. */
-static int take_kept(rthL_Fiber *f) {
-  int kept = f->extra != NULL ? f->extra->kept : 0;
-  if (kept != 0) f->extra->kept = 0;
-  return kept;
+/* Whether the coroutine that waits is there still: the script may have closed
+** it, or one around it.  Each is held by the stack of the one around it. */
+static int still_waits(const rthL_Fiber *f) {
+  const rthL_Extra *x = f->extra;
+  lua_State *co = f->co;
+  int n = 0;
+  while (lua_status(co) == LUA_YIELD) {
+    if (x == NULL || n == x->nnested) return 1;
+    co = x->nested[n++];
+  }
+  return 0;
 }
 
 rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
@@ -124,16 +130,16 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   rthL_Fiber *cur = S->cur;
   rth_cx_t *outer = S->cx;
   rthL_Op *op = f->op;
-  int nargs = 0, kept = 0, status;
+  int nargs = 0, status;
   if (op != NULL) {
     const rthL_OpType *type = op->type;
-    /* What an operation has on the stack is gone where a script closed co. */
-    if (type->poll != NULL && lua_status(co) == LUA_YIELD &&
+    /* Else what the operation has on the stack is gone, and nobody is there to
+    ** have what it would bring. */
+    if (type->poll != NULL && still_waits(f) &&
         type->poll(S, op, cx) == RTH_PENDING)
       return RTHL_WAITS;
     S->ready = op;
     f->op = NULL;
-    kept = take_kept(f);
   } else if (!f->started) {
     f->started = 1;
     nargs = lua_gettop(co) - 1 - f->base;
@@ -149,7 +155,6 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   S->running = running;
   S->from = from;
   if (op != NULL && S->ready == op) not_resumed(S, op);
-  rthL_let_go(S, kept);
   if (S->fresh != NULL && cur == NULL) rthL_local_flush(S, cx->local);
   /* Whoever waits on a thread of the script looks before it waits. */
   if (S->own && cur == NULL) (void)rthL_look_for_failures(S);
@@ -201,7 +206,6 @@ int rthL_fiber_cancel(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx,
   S->running = NULL;
   if (cx != NULL) S->cx = cx;
   if (op != NULL) failed = op->type->cancel(S, op, to);
-  rthL_let_go(S, take_kept(f));
   if (f->extra != NULL) failed = close_nested(S, f, to, failed);
   if (f->started) failed = close_onto(S, f->co, to, failed);
   S->cx = outer;

@@ -37,9 +37,6 @@ typedef struct rthL_Extra {
   rthL_Bound *bound;  /* its task-local values */
   lua_State **nested; /* rt.coroutines that run inside, outermost first */
   int nnested, cnested;
-  int kept; /* reference of what the nested coroutine that waits had on its
-               stack; 0: none.  A script may close that coroutine, and the
-               operation is polled all the same */
 } rthL_Extra;
 
 struct rthL_Fiber {

@@ -58,11 +58,15 @@ static rth_poll_t wait_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
 static int wait_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   rthL_WaitOp *o = (rthL_WaitOp *)op;
   rth_msg_t *m = o->message;
+  int counted = o->counted;
   (void)S;
   (void)to;
   rth_wait_cancel(&o->wait);
   release(o);
-  if (m != NULL) m->drop(m);
+  if (counted)
+    rth_msg_unref(m);
+  else if (m != NULL)
+    m->drop(m);
   return 0;
 }
 

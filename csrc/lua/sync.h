@@ -40,6 +40,7 @@ struct rthL_WaitOp {
   void *data;            /* the type's */
   rth_poll_t result;
   uint8_t shut;          /* FAILED, for the runtime has ended */
+  uint8_t counted;       /* the message is shared: ours is a reference */
 };
 
 /* The handle for a bare wait in plain code: of the current runtime, else of
