@@ -121,8 +121,8 @@ $(HOSTS): $(B)/%: $(B)/obj/%.o $(LUA_O) $(LIB)
 	@mkdir -p $(@D)
 	$(LINK) -rdynamic -o $@ $^ $(LUA_LIBS) $(UV_LIBS)
 
-# It fails allocations, those of the C library too.
-$(B)/spec/c/lua_faults_test: LDFLAGS += \
+# They fail allocations, those of the C library too.
+$(B)/spec/c/lua_faults_%: LDFLAGS += \
   $(foreach f,malloc calloc realloc,-Wl,--wrap=$f)
 
 # A model compiles the sources that it checks itself, over its own atomics.

@@ -19,13 +19,18 @@ typedef struct JoinError {
 
 /* ---- failures ----------------------------------------------------------- */
 
-static rthL_Failure no_memory = {
-    {1}, 0, NULL, {0}, "task panicked: not enough memory", "", "", 0, 0};
+#define NO_MEMORY(quiet) \
+  {{1}, 0, NULL, {0}, "task panicked: not enough memory", "", "", 0, (quiet)}
 
-rthL_Failure *rthL_failure_nomemory(void) { return &no_memory; }
+/* Reported, and quiet: they are shared, so `quiet` cannot be set later. */
+static rthL_Failure no_memory[] = {NO_MEMORY(0), NO_MEMORY(1)};
+
+rthL_Failure *rthL_failure_nomemory(int quiet) {
+  return &no_memory[quiet != 0];
+}
 
 void rthL_failure_free(rthL_Failure *f) {
-  if (f == NULL || f == &no_memory) return;
+  if (f == NULL || f == &no_memory[0] || f == &no_memory[1]) return;
   if (rth_counter_add(&f->refs, -1) > 0) return;
   rthL_message_free(f->value);
   free(f);
@@ -221,7 +226,7 @@ static int decode_value(lua_State *L) {
 
 rthL_Failure **rthL_newjoinerror(lua_State *L, rthL_State *S) {
   JoinError *e = rthL_new(L, S, RTHL_ERROR, sizeof *e, 1);
-  e->f = &no_memory;
+  e->f = &no_memory[0];
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
   return &e->f;
@@ -291,7 +296,7 @@ static int joinerror_index(lua_State *L) {
 static int joinerror_gc(lua_State *L) {
   JoinError *e = rthL_check(L, rthL_here(L), 1, RTHL_ERROR);
   rthL_failure_free(e->f);
-  e->f = &no_memory; /* another finalizer may still look */
+  e->f = &no_memory[0]; /* another finalizer may still look */
   return 0;
 }
 

@@ -31,8 +31,8 @@ rthL_Failure *rthL_failure_new(lua_State *L, rthL_State *S, int err, int tb,
                                const rthL_Who *who);
 /* The one of a cancelled task.  Raises (memory). */
 rthL_Failure *rthL_failure_cancelled(lua_State *L, const rthL_Who *who);
-/* One for lack of memory; shared, never freed. */
-rthL_Failure *rthL_failure_nomemory(void);
+/* One for lack of memory; shared, never freed.  quiet: not to be reported. */
+rthL_Failure *rthL_failure_nomemory(int quiet);
 void rthL_failure_free(rthL_Failure *f); /* One reference.  Thread: any */
 
 /* The failure of a fiber whose error is on top of its coroutine.  Leaves the

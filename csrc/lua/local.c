@@ -292,13 +292,14 @@ static void local_drop_out(void *out, rth_poll_t how) {
 static const rth_future_ops_t local_ops = {local_poll, local_cancel, NULL,
                                            local_drop_out};
 
-/* The core did not take t: it is cancelled. */
-static void not_taken(rthL_State *S, rthL_Task *t) {
+/* The core did not take t: it is cancelled, or has failed for lack of memory
+** (RTHL_J_RAW), so that whoever counts on it gets to know. */
+static void not_taken(rthL_State *S, rthL_Task *t, int state) {
   End e;
   void *out;
   if (t->join.here) return; /* it runs: tried again when it suspends */
   if (!t->fiber.started) {
-    t->join.state = RTHL_J_CANCELLED;
+    t->join.state = (uint8_t)state;
     ended(S, t);
     return;
   }
@@ -307,6 +308,7 @@ static void not_taken(rthL_State *S, rthL_Task *t) {
   e.here = 1; /* nobody but the JoinHandle gets to know of an error */
   e.cx = S->cx;
   (void)end_failed(&e, close_fiber, &out);
+  if (t->join.state == RTHL_J_CANCELLED) t->join.state = (uint8_t)state;
 }
 
 /* It is not fresh, and has no core yet. */
@@ -319,7 +321,7 @@ void rthL_local_give(rthL_State *S, rthL_Task *t, rth_local_t *l) {
     return;
   }
   if (core != NULL) rth_join_free(core);
-  not_taken(S, t);
+  not_taken(S, t, rc == RTH_ENOMEM ? RTHL_J_RAW : RTHL_J_CANCELLED);
 }
 
 void rthL_local_flush(rthL_State *S, rth_local_t *l) {
@@ -332,7 +334,7 @@ void rthL_local_flush(rthL_State *S, rth_local_t *l) {
 
 void rthL_local_forget(rthL_State *S, rthL_Task *t) {
   fresh_unlink(S, t);
-  not_taken(S, t);
+  not_taken(S, t, RTHL_J_CANCELLED);
 }
 
 /* ---- spawn_local -------------------------------------------------------- */
@@ -397,7 +399,7 @@ int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
   t->join.id = rth_local_reserve(local);
   if (t->join.id == 0) { /* shut down */
     t->join.id = rth_task_new_id();
-    not_taken(S, t);
+    not_taken(S, t, RTHL_J_CANCELLED);
   } else if (S->cur != NULL && !S->cur->closing && local == S->cx->local) {
     fresh_link(S, t);
   } else {
@@ -419,7 +421,7 @@ void rthL_watch_see(lua_State *L, rthL_State *S) {
   o.how = RTH_PENDING;
   if (core == NULL || rth_join_poll(core, &none, &o) != RTH_READY ||
       o.how != RTH_FAILED)
-    o.value = rthL_failure_nomemory();
+    o.value = rthL_failure_nomemory(0);
   w->core = NULL;
   if (core != NULL) rth_join_free(core);
   rthL_failure_seen();

@@ -57,7 +57,7 @@ static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
   switch (j->state) {
     case RTHL_J_RAW:
       if (j->local) { /* it failed, and there was no memory to say how */
-        rthL_pushjoinerror(L, S, rthL_failure_nomemory(), 0);
+        rthL_pushjoinerror(L, S, rthL_failure_nomemory(0), 0);
         break;
       }
       rthL_pushjoinerror(L, S, remote(j)->out, 0);

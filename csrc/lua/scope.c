@@ -33,27 +33,27 @@ typedef struct Scope {
 /* ---- stopping ----------------------------------------------------------- */
 
 static int abort_protected(lua_State *L) {
-  rthL_set_abort(L, rthL_here(L));
+  rthL_set_abort(L, lua_touserdata(L, 2));
   return 0;
 }
 
 static int leave_protected(lua_State *L) {
   Scope *s = lua_touserdata(L, 1);
-  rthL_State *S = rthL_here(L);
+  rthL_State *S = lua_touserdata(L, 2);
   rthL_set_abort(L, S);
   rthL_set_leave(L, S, &s->set);
   return 0;
 }
 
-/* Calls f(scope).  What it does cannot fail, but Lua code may run meanwhile
-** that changes the tables it walks through. */
+/* Calls f(scope, S).  What it does cannot fail, but Lua code may run meanwhile
+** that changes the tables it walks through.  Raises never: a closure would. */
 static void with_scope(rthL_State *S, Scope *s, lua_CFunction f) {
   lua_State *L = S->from;
   if (!lua_checkstack(L, LUA_MINSTACK)) return;
-  lua_pushlightuserdata(L, S);
-  lua_pushcclosure(L, f, 1);
+  lua_pushcfunction(L, f);
   lua_rawgeti(L, LUA_REGISTRYINDEX, s->kept);
-  if (lua_pcall(L, 1, 0, 0) != LUA_OK) lua_pop(L, 1);
+  lua_pushlightuserdata(L, S);
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK) lua_pop(L, 1);
 }
 
 /* The function waits: it is closed.  Answers 1 where that failed: the error

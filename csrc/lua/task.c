@@ -46,9 +46,10 @@ static int protect(Call *c, lua_CFunction f) {
 
 static rth_poll_t failed(Call *c, void **out) {
   rthL_Shared *sh = rth_handle_arg(c->cx->handle);
+  int quiet = sh != NULL && sh->quiet;
   rthL_Failure *f = c->failure;
-  if (f == NULL) f = rthL_failure_nomemory();
-  else f->quiet = (uint8_t)(sh != NULL && sh->quiet);
+  if (f == NULL) f = rthL_failure_nomemory(quiet);
+  else f->quiet = (uint8_t)quiet;
   rthL_failure_made();
   rth_handle_wake(c->cx->handle); /* its JoinHandle may have been dropped */
   *out = f;
