@@ -187,6 +187,7 @@ static int free_main(lua_State *L) {
   rthL_State *S = rthL_here(L);
   int n, status;
   luaL_checktype(L, 1, LUA_TFUNCTION);
+  if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
   if (rth_is_driving()) return rthL_raise(L, RTH_ENESTED);
   lua_settop(L, 2);
   lua_insert(L, 1); /* options, f */
