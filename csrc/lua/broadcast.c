@@ -56,8 +56,8 @@ static int tx_subscribe(lua_State *L) {
   rthL_Box *b = check_tx(L), *r;
   rth_broadcast_rx_t *rx;
   int rc;
+  (void)new_receiver(L, &r); /* a finalizer may close the sender here */
   if (b->core == NULL) return luaL_error(L, "the sender was closed");
-  (void)new_receiver(L, &r);
   rc = rth_broadcast_subscribe(b->core, &rx);
   if (rc != RTH_OK) return rthL_sync_error(L, rc);
   r->core = rx;
@@ -117,11 +117,13 @@ static int rx_try_recv(lua_State *L) {
 }
 
 static int rx_resubscribe(lua_State *L) {
-  rthL_Box *b = check_rx(L), *r;
   rth_broadcast_rx_t *rx;
+  rthL_Box *r;
   int rc;
-  (void)new_receiver(L, &r);
-  rc = rth_broadcast_resubscribe(b->core, &rx);
+  (void)check_rx(L);
+  lua_settop(L, 1);
+  (void)new_receiver(L, &r); /* a finalizer may close this one here */
+  rc = rth_broadcast_resubscribe(check_rx(L)->core, &rx);
   if (rc != RTH_OK) return rthL_sync_error(L, rc);
   r->core = rx;
   return 1;

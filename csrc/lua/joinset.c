@@ -87,13 +87,16 @@ static int set_try_join_next(lua_State *L) {
 
 /* ---- all of them -------------------------------------------------------- */
 
-static void forget_all(lua_State *L, rthL_State *S, rthL_Set *s) {
-  int i;
+/* Answers 0, with nothing done, where somebody waits.  The tables come first:
+** a finalizer that spawns runs before the set is left, not in between. */
+static int forget_all(lua_State *L, rthL_State *S, rthL_Set *s) {
+  lua_newtable(L);
+  lua_newtable(L);
+  if (s->box.waiting != NULL) return 0;
   rthL_set_leave(L, S, s);
-  for (i = 1; i <= 2; i++) {
-    lua_newtable(L);
-    lua_setiuservalue(L, 1, i);
-  }
+  lua_setiuservalue(L, 1, 1);
+  lua_setiuservalue(L, 1, 2);
+  return 1;
 }
 
 static int set_abort_all(lua_State *L) {
@@ -104,9 +107,8 @@ static int set_abort_all(lua_State *L) {
 
 static int set_detach_all(lua_State *L) {
   rthL_Set *s = check(L);
-  if (s->box.waiting != NULL)
+  if (!forget_all(L, rthL_here(L), s))
     return luaL_error(L, "JoinSet is already awaited");
-  forget_all(L, rthL_here(L), s);
   return 0;
 }
 
@@ -115,7 +117,7 @@ static int set_leave(lua_State *L) {
   rthL_State *S = rthL_here(L);
   rthL_Set *s = rthL_check(L, S, 1, RTHL_JOINSET);
   rthL_set_abort(L, S);
-  if (s->box.waiting == NULL) forget_all(L, S, s);
+  (void)forget_all(L, S, s);
   return 0;
 }
 

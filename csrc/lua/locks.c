@@ -42,7 +42,7 @@ static int lock(lua_State *L, rthL_Type t, rth_lock_mode_t mode) {
   static const rthL_WaitType type = {lock_poll, lock_finish, mutex_keep,
                                      mutex_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, t);
+  rthL_Box *b = rthL_checklive(L, S, t);
   Guard *g;
   lua_settop(L, 1);
   g = rthL_new(L, S, RTHL_LOCKGUARD, sizeof *g, 0);
@@ -56,7 +56,7 @@ static int lock(lua_State *L, rthL_Type t, rth_lock_mode_t mode) {
 
 static int try_lock(lua_State *L, rthL_Type t, rth_lock_mode_t mode) {
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, t);
+  rthL_Box *b = rthL_checklive(L, S, t);
   Guard *g = rthL_new(L, S, RTHL_LOCKGUARD, sizeof *g, 0);
   if (rth_lock_try(b->core, mode) != RTH_OK)
     return rthL_nil_and(L, "locked");
@@ -98,26 +98,37 @@ static Guard *check_writer(lua_State *L) {
   return g;
 }
 
+/* Finalizers run while a value is made: one may store another meanwhile, or
+** release the guard. */
+static void push_value(lua_State *L, const Guard *g) {
+  rthL_sync_push_shared(L, rth_msg_ref(rth_lock_get(g->lock)));
+}
+
+static void store(lua_State *L, const Guard *g, int idx) {
+  rth_msg_t *m = rthL_sync_encode_shared(L, rthL_here(L), idx);
+  if (g->lock != NULL) {
+    rth_lock_set(g->lock, m);
+    return;
+  }
+  if (m != NULL) m->drop(m);
+  (void)check_guard(L); /* raises */
+}
+
 static int guard_get(lua_State *L) {
-  rthL_sync_copy(L, rth_lock_get(check_guard(L)->lock));
+  push_value(L, check_guard(L));
   return 1;
 }
 
 static int guard_set(lua_State *L) {
-  Guard *g = check_writer(L);
-  rth_msg_t *m = rthL_sync_encode_shared(L, rthL_here(L), 2);
-  rth_lock_set(g->lock, m);
+  store(L, check_writer(L), 2);
   return 0;
 }
 
 /* What the function answered is at the top. */
 static int updated(lua_State *L, int status, lua_KContext ctx) {
-  rth_msg_t *m;
-  Guard *g = check_writer(L); /* released meanwhile? */
   (void)status;
   (void)ctx;
-  m = rthL_sync_encode_shared(L, rthL_here(L), lua_gettop(L));
-  rth_lock_set(g->lock, m);
+  store(L, check_writer(L), lua_gettop(L)); /* released meanwhile? */
   return 1;
 }
 
@@ -125,7 +136,7 @@ static int guard_update(lua_State *L) {
   Guard *g = check_writer(L);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
-  rthL_sync_copy(L, rth_lock_get(g->lock));
+  push_value(L, g);
   lua_callk(L, 1, 1, 0, updated);
   return updated(L, LUA_OK, 0);
 }

@@ -46,6 +46,11 @@ static rthL_Box *check_send(lua_State *L, rthL_State *S, int *closed) {
   return b;
 }
 
+/* A finalizer that ran while m was encoded may have closed the sender. */
+static int try_send(const rthL_Box *b, rth_msg_t *m) {
+  return b->core != NULL ? rth_mpsc_try_send(b->core, m) : RTH_ECLOSED;
+}
+
 static int tx_send(lua_State *L) {
   static const rthL_WaitType type = {send_poll, send_finish, tx_keep, tx_let};
   rthL_State *S = rthL_here(L);
@@ -57,8 +62,8 @@ static int tx_send(lua_State *L) {
   if (closed) return rthL_nil_and(L, "closed");
   h = rthL_wait_handle(L, S); /* may raise: not with the message in hand */
   m = rthL_sync_encode(L, S, 2);
-  if (rthL_may_try(S)) {
-    int rc = rth_mpsc_try_send(b->core, m);
+  if (rthL_may_try(S) || b->core == NULL) {
+    int rc = try_send(b, m);
     if (rc != RTH_EAGAIN) {
       rthL_tried(S);
       return sent(L, rc, m);
@@ -81,7 +86,7 @@ static int tx_try_send(lua_State *L) {
   if (closed) return rthL_nil_and(L, "closed");
   if (rth_mpsc_capacity(b->core) == 0) return rthL_nil_and(L, "full");
   m = rthL_sync_encode(L, S, 2);
-  return sent(L, rth_mpsc_try_send(b->core, m), m);
+  return sent(L, try_send(b, m), m);
 }
 
 static int tx_clone(lua_State *L) {
@@ -213,11 +218,13 @@ static int many_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
 static int rx_recv_many(lua_State *L) {
   static const rthL_WaitType type = {recv_poll, many_finish, NULL, rx_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = check_rx(L, S);
-  uint64_t limit = rthL_checkcount(L, 2, 1);
+  uint64_t limit;
+  (void)check_rx(L, S);
+  limit = rthL_checkcount(L, 2, 1);
   lua_settop(L, 2);
   lua_createtable(L, limit < 64 ? (int)limit : 64, 0); /* before the wait */
-  return rthL_wait_on(L, S, &type, b, limit, NULL);
+  /* A finalizer may have closed it just now. */
+  return rthL_wait_on(L, S, &type, check_rx(L, S), limit, NULL);
 }
 
 static int rx_iter(lua_State *L) {

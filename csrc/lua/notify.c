@@ -12,7 +12,7 @@ RTHL_SHARED(barrier, RTHL_BARRIER, rth_barrier_t, rth_barrier_ref,
 /* ---- Notify ------------------------------------------------------------- */
 
 static rth_notify_t *check_notify(lua_State *L) {
-  return rthL_checkbox(L, rthL_here(L), RTHL_NOTIFY)->core;
+  return rthL_checklive(L, rthL_here(L), RTHL_NOTIFY)->core;
 }
 
 static rth_poll_t notified_poll(rthL_WaitOp *o, const rth_waker_t *waker) {
@@ -28,7 +28,7 @@ static int notify_notified(lua_State *L) {
   static const rthL_WaitType type = {notified_poll, notified_finish,
                                      notify_keep, notify_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, RTHL_NOTIFY);
+  rthL_Box *b = rthL_checklive(L, S, RTHL_NOTIFY);
   return rthL_wait_on(L, S, &type, b, 0, NULL);
 }
 
@@ -71,7 +71,7 @@ static int barrier_wait(lua_State *L) {
   static const rthL_WaitType type = {barrier_poll, barrier_finish,
                                      barrier_keep, barrier_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, RTHL_BARRIER);
+  rthL_Box *b = rthL_checklive(L, S, RTHL_BARRIER);
   return rthL_wait_on(L, S, &type, b, 0, NULL);
 }
 

@@ -11,7 +11,7 @@
 RTHL_SHARED(once, RTHL_ONCE, rth_once_t, rth_once_ref, rth_once_unref);
 
 static rth_once_t *check_once(lua_State *L) {
-  return rthL_checkbox(L, rthL_here(L), RTHL_ONCE)->core;
+  return rthL_checklive(L, rthL_here(L), RTHL_ONCE)->core;
 }
 
 static void finish_duty(rthL_Box *duty, rth_msg_t *value) {
@@ -67,7 +67,7 @@ static int once_get_or_init(lua_State *L) {
   static const rthL_WaitType type = {once_poll, once_finish, once_keep,
                                      once_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, RTHL_ONCE), *duty;
+  rthL_Box *b = rthL_checklive(L, S, RTHL_ONCE), *duty;
   luaL_checktype(L, 2, LUA_TFUNCTION);
   lua_settop(L, 2);
   if (rth_once_get(b->core) != NULL) {

@@ -27,6 +27,10 @@ static int tx_send(lua_State *L) {
     return rthL_nil_and(L, "closed");
   }
   m = rthL_sync_encode(L, rthL_here(L), 2);
+  if (b->core == NULL) { /* by a finalizer, just now */
+    m->drop(m);
+    return luaL_error(L, "the sender was used already");
+  }
   b->core = NULL;
   if (rth_oneshot_send(core, m) == RTH_OK) {
     lua_pushboolean(L, 1);

@@ -379,7 +379,7 @@ int rthL_run_until_cancelled(lua_State *L) {
   rthL_State *S = rthL_here(L);
   int n = lua_gettop(L);
   Group *g;
-  (void)rthL_checkbox(L, S, RTHL_TOKEN);
+  (void)rthL_checklive(L, S, RTHL_TOKEN);
   luaL_checktype(L, 2, LUA_TFUNCTION);
   g = new_group(L, UNTIL, 2);
   lua_insert(L, 1);

@@ -30,7 +30,7 @@ static void parcel_drop(void *object) {
 RTHL_MOVED(permit, RTHL_PERMIT, Parcel, parcel_drop, "Permit");
 
 static rth_semaphore_t *check_sem(lua_State *L) {
-  return rthL_checkbox(L, rthL_here(L), RTHL_SEMAPHORE)->core;
+  return rthL_checklive(L, rthL_here(L), RTHL_SEMAPHORE)->core;
 }
 
 /* ---- acquiring ---------------------------------------------------------- */

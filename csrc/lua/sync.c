@@ -20,14 +20,16 @@
 rth_handle_t *rthL_wait_handle(lua_State *L, rthL_State *S) {
   rth_handle_t *h = rthL_current(S);
   rthL_Executor *e;
+  int rc;
   if (h != NULL) return h;
   for (e = S->executors; e != NULL; e = e->next)
     if (!rth_handle_is_shutdown(e->handle)) return e->handle;
   h = rth_default_handle();
   if (h == NULL) return NULL;
-  rthL_pushhandle(L, S, h); /* keeps it while the function waits */
+  rc = rthL_executor_open(S, h, &e); /* keeps it; the wait needs it anyway */
   rth_handle_free(h);
-  return h;
+  if (rc != RTH_OK) rthL_raise(L, rc);
+  return e->handle;
 }
 
 static void release(rthL_WaitOp *o) {
@@ -208,6 +210,16 @@ uint64_t rthL_checkcount(lua_State *L, int arg, lua_Integer min) {
 
 rthL_Box *rthL_checkbox(lua_State *L, rthL_State *S, rthL_Type t) {
   return rthL_check(L, S, 1, t);
+}
+
+rthL_Box *rthL_checklive(lua_State *L, rthL_State *S, rthL_Type t) {
+  rthL_Box *b = rthL_check(L, S, 1, t);
+  if (b->core == NULL) {
+    (void)luaL_getmetafield(L, 1, "__name");
+    luaL_argerror(L, 1,
+                  lua_pushfstring(L, "%s is finalized", lua_tostring(L, -1)));
+  }
+  return b;
 }
 
 rthL_Box *rthL_checkreceiver(lua_State *L, rthL_State *S, rthL_Type t) {

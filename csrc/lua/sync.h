@@ -44,8 +44,8 @@ struct rthL_WaitOp {
 };
 
 /* The handle for a bare wait in plain code: of the current runtime, else of
-** one that this state made or waited in; NULL: there is none.  May
-** push a value.  Raises (memory). */
+** one that this state made or waited in; NULL: there is none.
+** Runs no finalizer.  Raises (memory). */
 rth_handle_t *rthL_wait_handle(lua_State *L, rthL_State *S);
 /* An operation on box->core, whose handle is h (of rthL_wait_handle).  NULL:
 ** no memory.  Never raises. */
@@ -87,6 +87,9 @@ int rthL_nil_and(lua_State *L, const char *why);
 uint64_t rthL_checkcount(lua_State *L, int arg, lua_Integer min);
 /* The box at index 1, or raises; its core may be NULL. */
 rthL_Box *rthL_checkbox(lua_State *L, rthL_State *S, rthL_Type t);
+/* One of a type that nobody can close: it has a core.  Raises in a finalizer
+** that runs after its own, at the end of the state. */
+rthL_Box *rthL_checklive(lua_State *L, rthL_State *S, rthL_Type t);
 /* A receiver's, which is free for a wait; raises if it was moved. */
 rthL_Box *rthL_checkreceiver(lua_State *L, rthL_State *S, rthL_Type t);
 /* Pushes a box of a type that RTHL_SHARED or RTHL_MOVED made.  A sender, which

@@ -46,7 +46,11 @@ static int push_elapsed(lua_State *L, rthL_State *S) {
   return 2;
 }
 
-static int push_values(lua_State *L, rthL_State *S, rthL_Fiber *f, int n) {
+/* The function has ended, so nothing is a part of its fiber any more. */
+static int push_values(lua_State *L, rthL_State *S, TimeoutOp *o) {
+  rthL_Fiber ended = o->part.fiber, *f = &ended;
+  int n = o->n;
+  free(o);
   if (!lua_checkstack(L, n + 1)) {
     rthL_fiber_release(S, f);
     return luaL_error(L, "too many results");
@@ -58,18 +62,18 @@ static int push_values(lua_State *L, rthL_State *S, rthL_Fiber *f, int n) {
 }
 
 static int timeout_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
-  TimeoutOp o = *(TimeoutOp *)op; /* the timer is not used from here on */
-  rthL_Fiber *f = &o.part.fiber;
-  int failed = o.run == RTHL_FAILED;
-  rth_sleep_fini(&((TimeoutOp *)op)->timer);
-  free(op);
-  if (o.run == RTHL_ENDED) return push_values(L, S, f, o.n);
+  TimeoutOp *o = (TimeoutOp *)op;
+  rthL_Fiber *f = &o->part.fiber;
+  int failed = o->run == RTHL_FAILED, shut = o->expired == RTH_FAILED;
+  rth_sleep_fini(&o->timer);
+  if (o->run == RTHL_ENDED) return push_values(L, S, o);
   if (!lua_checkstack(L, 4)) failed = 0; /* no place for the error */
   else if (failed) rthL_fiber_error(L, S, f);
   else failed = rthL_fiber_cancel(S, f, NULL, L);
   rthL_fiber_release(S, f);
+  free(o); /* not before: what is closed may be a part of this function */
   if (failed) return lua_error(L);
-  if (o.expired == RTH_FAILED) return rthL_raise(L, RTH_ESHUTDOWN);
+  if (shut) return rthL_raise(L, RTH_ESHUTDOWN);
   return push_elapsed(L, S);
 }
 

@@ -7,7 +7,7 @@
 RTHL_SHARED(token, RTHL_TOKEN, rth_token_t, rth_token_ref, rth_token_unref);
 
 static rth_token_t *check_token(lua_State *L) {
-  return rthL_checkbox(L, rthL_here(L), RTHL_TOKEN)->core;
+  return rthL_checklive(L, rthL_here(L), RTHL_TOKEN)->core;
 }
 
 static int token_cancel(lua_State *L) {
@@ -33,7 +33,7 @@ static int token_cancelled(lua_State *L) {
   static const rthL_WaitType type = {cancelled_poll, cancelled_finish,
                                      token_keep, token_let};
   rthL_State *S = rthL_here(L);
-  rthL_Box *b = rthL_checkbox(L, S, RTHL_TOKEN);
+  rthL_Box *b = rthL_checklive(L, S, RTHL_TOKEN);
   return rthL_wait_on(L, S, &type, b, 0, NULL);
 }
 

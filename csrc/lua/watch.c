@@ -69,8 +69,8 @@ static int tx_clone(lua_State *L) {
 static int tx_subscribe(lua_State *L) {
   rthL_Box *b = check_tx(L);
   Parcel *p;
+  p = new_receiver(L); /* a finalizer may close the sender here */
   if (b->core == NULL) return luaL_error(L, "the sender was closed");
-  p = new_receiver(L);
   rth_watch_subscribe(b->core, &p->seen);
   p->c = b->core;
   return 1;
@@ -177,7 +177,10 @@ static int rx_wait_for(lua_State *L) {
 }
 
 static int rx_clone(lua_State *L) {
-  Parcel *p = check_rx(L)->core, *q = new_receiver(L);
+  Parcel *p, *q;
+  (void)check_rx(L);
+  q = new_receiver(L);
+  p = check_rx(L)->core; /* unless a finalizer has closed it */
   rth_watch_rx_clone(p->c);
   *q = *p;
   return 1;
