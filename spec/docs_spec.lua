@@ -3,7 +3,8 @@
 local script = require("spec.support.script")
 
 local PAGES = { "README.md", "docs/guide.md", "docs/api.md",
-  "docs/net.md", "docs/io.md", "docs/architecture.md", "examples/README.md" }
+  "docs/sync.md", "docs/net.md", "docs/io.md", "docs/architecture.md",
+  "examples/README.md" }
 
 -- The ```lua blocks of a page: { line =, text =, file = }. A block that
 -- begins with `-- file: NAME` is not run, but lies beside those that follow.
