@@ -15,7 +15,8 @@ local Reads = {}
 ---@return string? code
 function Reads:read(n) end
 
----n bytes. Where the stream ends before, they stay unread.
+---n bytes. Where the stream ends before, they stay unread. Bound an n that the
+---peer sent.
 ---@async
 ---@param n integer
 ---@return string? data
@@ -51,8 +52,8 @@ function Reads:read_all(limit) end
 
 ---for line in stream:lines() do. Ends where read_line would give nil.
 ---@param max? integer
----@return fun(...): string?
----@return any
+---@return fun(stream: rthandle.Reads): string?
+---@return rthandle.Reads
 function Reads:lines(max) end
 
 ---What may be done with every stream that is written.
@@ -136,8 +137,8 @@ local Listener = {}
 function Listener:accept() end
 
 ---for stream, peer in listener:incoming() do. Ends where accept gives nil.
----@return fun(...): rthandle.Stream?, string?
----@return any
+---@return fun(listener: rthandle.Listener): rthandle.Stream?, string?
+---@return rthandle.Listener
 function Listener:incoming() end
 
 ---@return true

@@ -1,7 +1,7 @@
 ---@meta rthandle
 -- luacheck: ignore 211 212 241 631 (it declares, and never runs)
 -- Annotations for the Lua language server: what require("rthandle") gives.
--- Those of rt.sync are in sync.lua beside it.  Never loaded at run time;
+-- Those of rt.sync, rt.net and rt.io are in files beside it.  Never loaded at run time;
 -- spec/meta_spec.lua compares all files here with the module.
 -- Times are seconds, sizes bytes, indices from 1.
 
@@ -300,6 +300,7 @@ function Sleep:is_elapsed() end
 ---Tasks whose outcomes come in the order of completion. Use it with `<close>`:
 ---that aborts what is left. `#set` is how many there are. It may not be moved.
 ---@class rthandle.JoinSet
+---@operator len: integer
 local JoinSet = {}
 
 ---Handle:spawn of the current runtime, into the set.
@@ -337,7 +338,7 @@ function JoinSet:join_next() end
 ---The id of the task, then as join_next.
 ---@async
 ---@return integer? id
----@return boolean ok
+---@return boolean? ok
 ---@return any ...
 function JoinSet:join_next_with_id() end
 
@@ -479,7 +480,7 @@ local CancellationToken = {}
 function CancellationToken:cancel() end
 
 ---Whether it was cancelled.
----@return any ...
+---@return boolean
 function CancellationToken:is_cancelled() end
 
 ---Waits until it is cancelled.
@@ -488,11 +489,10 @@ function CancellationToken:cancelled() end
 
 ---As cancelled.
 ---@async
----@return any ...
 function CancellationToken:await() end
 
 ---A token that is cancelled with this one.
----@return any ...
+---@return rthandle.CancellationToken
 function CancellationToken:child_token() end
 
 ---Runs `f` as part of this task until the token is cancelled: true and its
@@ -505,7 +505,7 @@ function CancellationToken:child_token() end
 function CancellationToken:run_until_cancelled(f, ...) end
 
 ---A DropGuard of it.
----@return any ...
+---@return rthandle.DropGuard
 function CancellationToken:drop_guard() end
 
 ---Cancels its token when closed or collected. It may not be moved.
@@ -634,8 +634,8 @@ function rt.timeout_at(deadline, f, ...) end
 ---@return any ...
 function rt.select(branches) end
 
----Runs all functions as parts of this task, and waits for all: a list of the
----values of each, with `n`. The first error, in their order, is raised then.
+---Runs all functions as parts of this task, and waits for all: for each a list
+---of its values, with `n`. The first error, in their order, is raised then.
 ---@async
 ---@param ... rthandle.Awaitable|(fun(): ...)
 ---@return table ...

@@ -9,51 +9,59 @@ local Sender = {}
 ---Waits for a place. true; or nil, "closed".
 ---@async
 ---@param value any not nil
----@return any ...
+---@return true?
+---@return "closed"? why
 function Sender:send(value) end
 
 ---true; or nil, "full" or "closed".
 ---@param value any not nil
----@return any ...
+---@return true?
+---@return ("full"|"closed")? why
 function Sender:try_send(value) end
 
 ---One more sender.
----@return any ...
+---@return rthandle.Sender
 function Sender:clone() end
 
 ---No more from this one; the last one closes the channel.
 function Sender:close() end
 
 ---Whether nobody will receive.
----@return any ...
+---@return boolean
 function Sender:is_closed() end
 
 ---The receiver of mpsc or unbounded. It is moved.
 ---@class rthandle.Receiver: rthandle.Awaitable
+---@operator len: integer
 local Receiver = {}
 
 ---The next value; or nil, "closed".
 ---@async
----@return any ...
+---@return any? value
+---@return "closed"? why
 function Receiver:recv() end
 
 ---As recv.
 ---@async
----@return any ...
+---@return any? value
+---@return "closed"? why
 function Receiver:await() end
 
 ---A value; or nil, "empty" or "closed".
----@return any ...
+---@return any? value
+---@return ("empty"|"closed")? why
 function Receiver:try_recv() end
 
 ---A list of the values that are there, at least one; or nil, "closed".
 ---@async
 ---@param limit integer
----@return any ...
+---@return any[]? values
+---@return "closed"? why
 function Receiver:recv_many(limit) end
 
 ---For `for value in rx:iter() do`.
----@return any ...
+---@return fun(rx: rthandle.Receiver): any
+---@return rthandle.Receiver
 function Receiver:iter() end
 
 ---Sends fail from here on; what was sent still comes.
@@ -65,14 +73,15 @@ local OneshotSender = {}
 
 ---true; or nil, "closed".
 ---@param value any not nil
----@return any ...
+---@return true?
+---@return "closed"? why
 function OneshotSender:send(value) end
 
 ---The value never comes.
 function OneshotSender:close() end
 
 ---Whether nobody will receive.
----@return any ...
+---@return boolean
 function OneshotSender:is_closed() end
 
 ---The receiver of a oneshot. It is moved.
@@ -81,16 +90,19 @@ local OneshotReceiver = {}
 
 ---The value; or nil, "closed".
 ---@async
----@return any ...
+---@return any? value
+---@return "closed"? why
 function OneshotReceiver:recv() end
 
 ---As recv.
 ---@async
----@return any ...
+---@return any? value
+---@return "closed"? why
 function OneshotReceiver:await() end
 
 ---The value; or nil, "empty" or "closed".
----@return any ...
+---@return any? value
+---@return ("empty"|"closed")? why
 function OneshotReceiver:try_recv() end
 
 ---The send fails from here on.
@@ -102,44 +114,52 @@ local BroadcastSender = {}
 
 ---How many receivers will see it; or nil, "closed".
 ---@param value any not nil, holds no object of the library
----@return any ...
+---@return integer? receivers
+---@return "closed"? why
 function BroadcastSender:send(value) end
 
 ---One more sender.
----@return any ...
+---@return rthandle.BroadcastSender
 function BroadcastSender:clone() end
 
 ---No more from this one.
 function BroadcastSender:close() end
 
 ---A receiver of what is sent from now on.
----@return any ...
+---@return rthandle.BroadcastReceiver
 function BroadcastSender:subscribe() end
 
 ---How many receivers there are.
----@return any ...
+---@return integer
 function BroadcastSender:receiver_count() end
 
 ---A receiver of broadcast. It is moved.
 ---@class rthandle.BroadcastReceiver: rthandle.Awaitable
+---@operator len: integer
 local BroadcastReceiver = {}
 
 ---The next value; nil, "lagged" and how many were missed; nil, "closed".
 ---@async
----@return any ...
+---@return any? value
+---@return ("lagged"|"closed")? why
+---@return integer? missed
 function BroadcastReceiver:recv() end
 
 ---As recv.
 ---@async
----@return any ...
+---@return any? value
+---@return ("lagged"|"closed")? why
+---@return integer? missed
 function BroadcastReceiver:await() end
 
 ---As recv, or nil, "empty".
----@return any ...
+---@return any? value
+---@return ("lagged"|"empty"|"closed")? why
+---@return integer? missed
 function BroadcastReceiver:try_recv() end
 
 ---One more receiver, of what is sent from now on.
----@return any ...
+---@return rthandle.BroadcastReceiver
 function BroadcastReceiver:resubscribe() end
 
 ---Receives no more.
@@ -151,26 +171,27 @@ local WatchSender = {}
 
 ---Stores a value: true; or nil, "closed".
 ---@param value any not nil, holds no object of the library
----@return any ...
+---@return true?
+---@return "closed"? why
 function WatchSender:send(value) end
 
 ---A copy of the value.
----@return any ...
+---@return any value
 function WatchSender:borrow() end
 
 ---One more sender.
----@return any ...
+---@return rthandle.WatchSender
 function WatchSender:clone() end
 
 ---No more from this one.
 function WatchSender:close() end
 
 ---A receiver, that has seen the value.
----@return any ...
+---@return rthandle.WatchReceiver
 function WatchSender:subscribe() end
 
 ---How many receivers there are.
----@return any ...
+---@return integer
 function WatchSender:receiver_count() end
 
 ---A receiver of watch. It is moved.
@@ -178,35 +199,39 @@ function WatchSender:receiver_count() end
 local WatchReceiver = {}
 
 ---A copy of the value.
----@return any ...
+---@return any value
 function WatchReceiver:borrow() end
 
 ---The same, and the value counts as seen.
----@return any ...
+---@return any value
 function WatchReceiver:borrow_and_update() end
 
 ---Whether there is a value not seen; or nil, "closed".
----@return any ...
+---@return boolean?
+---@return "closed"? why
 function WatchReceiver:has_changed() end
 
 ---Waits for a value not seen: true; or nil, "closed".
 ---@async
----@return any ...
+---@return true?
+---@return "closed"? why
 function WatchReceiver:changed() end
 
 ---As changed.
 ---@async
----@return any ...
+---@return true?
+---@return "closed"? why
 function WatchReceiver:await() end
 
 ---The first value that f answers true to; or nil, "closed".
 ---@async
 ---@param f fun(value: any): boolean
----@return any ...
+---@return any? value
+---@return "closed"? why
 function WatchReceiver:wait_for(f) end
 
 ---One more receiver, that has seen the same.
----@return any ...
+---@return rthandle.WatchReceiver
 function WatchReceiver:clone() end
 
 ---Watches no more.
@@ -219,12 +244,14 @@ local Semaphore = {}
 ---A Permit of k (1) permits, all at once; or nil, "closed".
 ---@async
 ---@param k? integer
----@return any ...
+---@return rthandle.Permit?
+---@return "closed"? why
 function Semaphore:acquire(k) end
 
 ---A Permit; or nil, "no permits" or "closed".
 ---@param k? integer
----@return any ...
+---@return rthandle.Permit?
+---@return ("no permits"|"closed")? why
 function Semaphore:try_acquire(k) end
 
 ---More of them.
@@ -232,14 +259,14 @@ function Semaphore:try_acquire(k) end
 function Semaphore:add_permits(k) end
 
 ---How many may be had now.
----@return any ...
+---@return integer
 function Semaphore:available_permits() end
 
 ---acquire answers nil, "closed" from here on.
 function Semaphore:close() end
 
 ---Whether it was closed.
----@return any ...
+---@return boolean
 function Semaphore:is_closed() end
 
 ---Gives its permits back when closed or collected. It is moved.
@@ -253,7 +280,7 @@ function Permit:close() end
 function Permit:forget() end
 
 ---How many it holds.
----@return any ...
+---@return integer
 function Permit:num_permits() end
 
 ---A value for one task at a time. Shared.
@@ -262,11 +289,12 @@ local Mutex = {}
 
 ---A LockGuard.
 ---@async
----@return any ...
+---@return rthandle.LockGuard
 function Mutex:lock() end
 
 ---A LockGuard; or nil, "locked".
----@return any ...
+---@return rthandle.LockGuard?
+---@return "locked"? why
 function Mutex:try_lock() end
 
 ---A value for many readers or one writer. Shared.
@@ -275,20 +303,22 @@ local RwLock = {}
 
 ---A LockGuard that cannot store.
 ---@async
----@return any ...
+---@return rthandle.LockGuard
 function RwLock:read() end
 
 ---A LockGuard.
 ---@async
----@return any ...
+---@return rthandle.LockGuard
 function RwLock:write() end
 
 ---A LockGuard; or nil, "locked".
----@return any ...
+---@return rthandle.LockGuard?
+---@return "locked"? why
 function RwLock:try_read() end
 
 ---A LockGuard; or nil, "locked".
----@return any ...
+---@return rthandle.LockGuard?
+---@return "locked"? why
 function RwLock:try_write() end
 
 ---Holds a lock until closed or collected. It may not be moved.
@@ -296,7 +326,7 @@ function RwLock:try_write() end
 local LockGuard = {}
 
 ---A private copy of the value.
----@return any ...
+---@return any value
 function LockGuard:get() end
 
 ---Stores another value.
@@ -306,7 +336,7 @@ function LockGuard:set(value) end
 ---Stores what f makes of the value, and answers it.
 ---@async
 ---@param f fun(value: any): any
----@return any ...
+---@return any value
 function LockGuard:update(f) end
 
 ---Releases the lock.
@@ -322,7 +352,6 @@ function Notify:notified() end
 
 ---As notified.
 ---@async
----@return any ...
 function Notify:await() end
 
 ---Wakes one; stores one notification where nobody waits.
@@ -337,7 +366,7 @@ local Barrier = {}
 
 ---Whether this one was the last to come.
 ---@async
----@return any ...
+---@return boolean leader
 function Barrier:wait() end
 
 ---A value that is made once. Shared.
@@ -347,16 +376,17 @@ local OnceCell = {}
 ---A copy of the value, which f makes if there is none.
 ---@async
 ---@param f fun(): any
----@return any ...
+---@return any value
 function OnceCell:get_or_init(f) end
 
 ---A copy of the value, or nil.
----@return any ...
+---@return any? value
 function OnceCell:get() end
 
 ---true; or nil, "already set" or "initializing".
 ---@param value any not nil
----@return any ...
+---@return true?
+---@return ("already set"|"initializing")? why
 function OnceCell:set(value) end
 
 ---Channels and locks between tasks and threads.
