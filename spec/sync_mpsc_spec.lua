@@ -165,6 +165,7 @@ flavors(describe, function(new)
       tx:send("there")
       assert.are.equal("there", j:await())
       assert.has_error(function() rx:recv() end, "Receiver was moved")
+      assert.has_error(function() return #rx end, "Receiver was moved")
     end)
   end)
 

@@ -243,6 +243,7 @@ static int rx_close(lua_State *L) {
 
 static int rx_len(lua_State *L) {
   rthL_Box *b = rthL_checkbox(L, rthL_here(L), RTHL_RECEIVER);
+  if (b->moved) return luaL_error(L, "Receiver was moved");
   lua_pushinteger(
       L, b->core == NULL ? 0 : (lua_Integer)rth_mpsc_len(b->core));
   return 1;
