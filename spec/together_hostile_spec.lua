@@ -156,3 +156,23 @@ describe("a function that loses against a deadline", function()
     end)
   end)
 end)
+
+describe("a receiver that is closed while another task waits on it", function()
+  it("is closed, and the wait goes on", function()
+    rt.main(function()
+      for _, make in ipairs {
+        function() return rt.sync.mpsc(1) end,
+        function() return rt.sync.oneshot() end,
+        function() return rt.sync.broadcast(1) end,
+      } do
+        local tx, rx = make()
+        local task = rt.spawn_local(function() return rx:recv() end)
+        rt.yield_now()
+        do local _ <close> = rx end
+        tx:send("sent")
+        assert.are.equal("sent", task:await())
+        assert.has_error(function() rx:recv() end, "the receiver was closed")
+      end
+    end)
+  end)
+end)

@@ -159,10 +159,12 @@ int rthL_sync_error(lua_State *L, int rc);
     void *core = b->core;                                                     \
     rthL_uncount(rthL_here(L), b);                                            \
     b->core = NULL;                                                           \
-    if (b->waiting != NULL)                                                   \
-      b->waiting->box = NULL; /* the wait frees it */                         \
-    else if (core != NULL)                                                    \
+    if (b->waiting != NULL) { /* the wait frees it */                         \
+      b->waiting->box = NULL;                                                 \
+      b->waiting = NULL;                                                      \
+    } else if (core != NULL) {                                                \
       name##_let(core);                                                       \
+    }                                                                         \
     return 0;                                                                 \
   }                                                                           \
   static const rthL_MoveOps name##_ops = {name##_check, name##_take,          \
