@@ -153,7 +153,6 @@ static void end_main(rth_handle_t *core) {
   rth__exec_close_loop(core->main);
   if (core->main_started && o->thread_stop != NULL)
     o->thread_stop(o->arg, &info, core->main->data);
-  rth__parker_retire(&core->main->own);
 }
 
 /* Under drive_lock: leaves the driver's place, and lets the next one try. */
@@ -170,7 +169,10 @@ static void hand_on(rth_handle_t *core, int driver) {
 static void finish_main(rth_handle_t *core) {
   end_main(core);
   rth__mutex_lock(&core->drive_lock);
-  core->main_stopped = 1;
+  core->main_stopped = 1; /* from here on nobody opens its parker again */
+  rth__mutex_unlock(&core->drive_lock);
+  rth__parker_retire(&core->main->own);
+  rth__mutex_lock(&core->drive_lock);
   hand_on(core, 1);
   rth__mutex_unlock(&core->drive_lock);
   rth__mutex_lock(&core->lock);
