@@ -272,11 +272,11 @@ static rthL_Message *encode(lua_State *L, int first, int n, const char *what,
   return msg;
 }
 
-rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs,
-                               unsigned flags) {
+rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags,
+                               rth_blocks_t *blocks) {
   rthL_Mover *m;
   int err;
-  rthL_Message *msg = encode(L, f, nargs + 1, NULL, flags, NULL, &m, &err);
+  rthL_Message *msg = encode(L, f, nargs + 1, NULL, flags, blocks, &m, &err);
   if (msg == NULL) raise_error(L, m, err, 1);
   return msg;
 }
@@ -292,8 +292,8 @@ static rthL_Message *encode_values(lua_State *L, int first, int n,
 }
 
 rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
-                                 const char *what) {
-  return encode_values(L, first, n, what, 0, NULL);
+                                 const char *what, rth_blocks_t *blocks) {
+  return encode_values(L, first, n, what, 0, blocks);
 }
 
 rthL_Message *rthL_encode_value(lua_State *L, int idx, unsigned flags,

@@ -46,18 +46,20 @@ enum {
 
 /* Encodes the function at absolute index `f` and the `nargs` values right
 ** after it.  Raises (at the caller's line) what section 5 of the contract
-** refuses.  Own.  Leaves the stack as it was. */
-rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags);
+** refuses.  Own.  Leaves the stack as it was.  A small message comes from
+** `blocks`, the cache of this Lua state, here and below; NULL: from malloc. */
+rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags,
+                               rth_blocks_t *blocks);
 
 /* Encodes `n` values from absolute index `first`.  `what` names them in
 ** refusals: "result", "argument", "value" -> `cannot move result #2: …`;
 ** raises a string without position where `what` is "result". */
 rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
-                                 const char *what);
+                                 const char *what, rth_blocks_t *blocks);
 
 /* Encodes the "value" at absolute index `idx`.  flags: RTHL_PLAIN for a message
 ** that is decoded more than once: an object, which would arrive only once, is
-** refused.  A small one comes from `blocks`, the cache of this Lua state. */
+** refused. */
 rthL_Message *rthL_encode_value(lua_State *L, int idx, unsigned flags,
                                 rth_blocks_t *blocks);
 

@@ -197,7 +197,7 @@ static rthL_Message *read_hook_code(lua_State *L, int idx, const char *key) {
     lua_pop(L, 1);
     return NULL;
   }
-  m = rthL_encode_call(L, lua_gettop(L), 0, RTHL_HOOK);
+  m = rthL_encode_call(L, lua_gettop(L), 0, RTHL_HOOK, NULL);
   lua_pop(L, 1);
   if (rthL_message_plain(m)) return m;
   rthL_message_free(m);

@@ -50,7 +50,7 @@ static void take_values(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {
   }
   lua_settop(L, top);
   remote(j)->out = NULL;
-  rthL_message_free(m);
+  rthL_message_recycle(m, &S->blocks);
 }
 
 static void take_error(lua_State *L, rthL_State *S, rthL_Join *j, int idx) {

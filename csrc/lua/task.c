@@ -29,6 +29,8 @@ typedef struct Call {
   rthL_State *S;
   rth_cx_t *cx;
   int n;                 /* values on top of the coroutine */
+  rth_blocks_t *blocks;  /* for the results; NULL: a blocking function's, whose
+                            threads are too many for caches to pay */
   rthL_Message *values;  /* results */
   rthL_Failure *failure;
 } Call;
@@ -83,7 +85,8 @@ static int fail(lua_State *L) {
 
 static int encode_values(lua_State *L) {
   Call *c = lua_touserdata(L, 1);
-  c->values = rthL_encode_values(L, 2, lua_gettop(L) - 1, "result");
+  c->values = rthL_encode_values(L, 2, lua_gettop(L) - 1, "result",
+                                 c->blocks);
   return 0;
 }
 
@@ -159,7 +162,7 @@ static rth_poll_t moved_start(Call *c, void **out) {
   rth_pin(c->cx);
   if (c->S == NULL) return failed(c, out); /* its thread has no Lua state */
   rc = protect(c, start);
-  rthL_message_free(c->m->message);
+  rthL_message_recycle(c->m->message, &c->S->blocks);
   c->m->message = NULL;
   return rc != LUA_OK || c->failure != NULL ? failed(c, out) : RTH_READY;
 }
@@ -179,6 +182,7 @@ static rth_poll_t moved_poll(void *self, rth_cx_t *cx, void **out) {
   if (run == RTHL_WAITS) return RTH_PENDING;
   call_init(&c, m, m->S, cx);
   c.n = n;
+  c.blocks = &m->S->blocks;
   return moved_end(&c, run, out);
 }
 
@@ -309,7 +313,7 @@ static int copy_tag(lua_State *L, int from, char **copy) {
 }
 
 static int spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
-                      rthL_Tags tags, unsigned flags,
+                      rthL_Tags tags, unsigned flags, rth_blocks_t *blocks,
                       const rth_future_ops_t *ops, spawn_t spawn) {
   int nargs = lua_gettop(L) - f, rc;
   rthL_Join *j;
@@ -317,7 +321,7 @@ static int spawn_with(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
   luaL_checktype(L, f, LUA_TFUNCTION);
   j = &rthL_join_new(L, S, tags.name)->join;
   memset(&m, 0, sizeof m);
-  m.message = rthL_encode_call(L, f, nargs, flags);
+  m.message = rthL_encode_call(L, f, nargs, flags, blocks);
   /* No Lua call from here until the core's handle is in the userdata. */
   rc = copy_tag(L, tags.name, &m.name) && copy_tag(L, tags.where, &m.where)
            ? spawn(h, ops, &m, sizeof m, &j->u.core)
@@ -338,12 +342,12 @@ int rthL_spawn(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                rthL_Tags tags, unsigned flags) {
   static const rth_future_ops_t ops = {moved_poll, moved_cancel, moved_drop,
                                        moved_drop_out};
-  return spawn_with(L, S, h, f, tags, flags, &ops, spawn_async);
+  return spawn_with(L, S, h, f, tags, flags, &S->blocks, &ops, spawn_async);
 }
 
 int rthL_spawn_blocking(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                         rthL_Tags tags, unsigned flags) {
   static const rth_future_ops_t ops = {blocking_poll, NULL, moved_drop,
                                        moved_drop_out};
-  return spawn_with(L, S, h, f, tags, flags, &ops, rth_spawn_blocking);
+  return spawn_with(L, S, h, f, tags, flags, NULL, &ops, rth_spawn_blocking);
 }

@@ -192,7 +192,7 @@ static int receive(lua_State *L, rthL_Message *m) {
 
 static int encode_results(lua_State *L) {
   rthL_Message **out = (rthL_Message **)lua_touserdata(L, 1);
-  *out = rthL_encode_values(L, 2, lua_gettop(L) - 1, "result");
+  *out = rthL_encode_values(L, 2, lua_gettop(L) - 1, "result", NULL);
   return 0;
 }
 
@@ -237,27 +237,29 @@ static int run_there(lua_State *L, rthL_Message *m, int call) {
 }
 
 static int host_move(lua_State *L) {
-  return run_there(L, rthL_encode_call(L, 1, lua_gettop(L) - 1, 0), 1);
+  return run_there(L, rthL_encode_call(L, 1, lua_gettop(L) - 1, 0, NULL), 1);
 }
 
 static int host_move_with(lua_State *L) {
   const char *s = luaL_checkstring(L, 1);
   unsigned flags = (strstr(s, "copy") ? RTHL_COPY_CAPTURES : 0u) |
                    (strstr(s, "hook") ? RTHL_HOOK : 0u);
-  return run_there(L, rthL_encode_call(L, 2, lua_gettop(L) - 2, flags), 1);
+  int n = lua_gettop(L) - 2;
+  return run_there(L, rthL_encode_call(L, 2, n, flags, NULL), 1);
 }
 
 static int host_judge(lua_State *L) {
-  rthL_message_free(rthL_encode_call(L, 1, lua_gettop(L) - 1, 0));
+  rthL_message_free(rthL_encode_call(L, 1, lua_gettop(L) - 1, 0, NULL));
   return 0;
 }
 
 static int host_send(lua_State *L) {
-  return run_there(L, rthL_encode_values(L, 1, lua_gettop(L), "value"), 0);
+  int n = lua_gettop(L);
+  return run_there(L, rthL_encode_values(L, 1, n, "value", NULL), 0);
 }
 
 static int host_size(lua_State *L) {
-  rthL_Message *m = rthL_encode_values(L, 1, lua_gettop(L), "value");
+  rthL_Message *m = rthL_encode_values(L, 1, lua_gettop(L), "value", NULL);
   size_t n = rthL_message_size(m);
   rthL_message_free(m);
   lua_pushinteger(L, (lua_Integer)n);
