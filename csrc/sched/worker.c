@@ -205,11 +205,13 @@ static int has_own_work(rth__worker_t *w) {
          rth__closing(w->core) != w->closed || finished(w);
 }
 
-/* The hook may give it work. */
+/* The hook may give it work, and may take long: meanwhile this is no searcher,
+** for whose sake no other worker would be woken. */
 static uint64_t look_around(rth__worker_t *w) {
   rth_options_t *o = &w->core->options;
-  return o->thread_idle != NULL ? o->thread_idle(o->arg, w->exec.data)
-                                : RTH_FOREVER;
+  if (o->thread_idle == NULL) return RTH_FOREVER;
+  if (w->searching) end_search(w);
+  return o->thread_idle(o->arg, w->exec.data);
 }
 
 /* Sleeps until there may be work, or `until`. */
