@@ -1,96 +1,128 @@
 /* inject - the global queue.
 **
-** WHY      a mutex and a list: it is the slow path (workers look at it every
-**          so many tasks and take a batch), the links are in the tasks, so a
-**          push cannot fail, and FIFO is exact.  A lock-free list would pay
-**          for each task what the batch pays once.
+** WHY      a stack that is only ever emptied whole, as in queue/inbox.c, and
+**          behind it a list under a lock for those who take: so a spawner
+**          never waits for a worker, which the system may have stopped while
+**          it held a lock.  Workers look here every so many tasks and take a
+**          batch, so they seldom meet.  The links are in the tasks: a push
+**          cannot fail.  FIFO is exact.
 ** THREADS  any.
 ** OWNS     the NOTIFIED reference of each task in it.
-** INVARIANT  len == list.n whenever the lock is free.
+** INVARIANT  listed == list.n whenever the lock is free.
 ** SYNC
-**   [Q1] len   push: release -> pop, len: acquire.  A worker that is about to
-**              sleep does a seq_cst RMW on the idle word, then reads len; a
-**              pusher writes len, then does its RMW on the idle word: one of
-**              the two sees the other.
+**   [Q1] top, listed   push: cas-sc top.  Who takes from `top` writes
+**              `listed` first (release), then swaps `top`; who looks reads
+**              `top`, then `listed`, so a task on its way from one to the
+**              other is seen.  A worker that is about to sleep does a
+**              seq_cst RMW on the idle word, then looks; a pusher pushes, then
+**              does its RMW on the idle word: one of the two sees the other.
+**              Model-checked in spec/model/idle_model.c.
 */
 #include "queue/inject.h"
 
 void rth__inject_init(rth__inject_t *q) {
   rth__mutex_init(&q->lock, RTH_RANK_INJECT);
+  rth__init(&q->top, NULL);
   q->list = (rth__tasklist_t){NULL, NULL, 0};
-  q->closed = 0;
-  rth__init(&q->len, 0);
+  rth__init(&q->listed, 0);
 }
 
 void rth__inject_destroy(rth__inject_t *q) {
-  RTH_CHECK(q->list.first == NULL);
+  RTH_CHECK(rth__inject_is_empty(q));
   rth__mutex_destroy(&q->lock);
 }
 
-/* Under lock. */
-static void publish_len(rth__inject_t *q) {
-  rth__store_rel(&q->len, q->list.n); /* [Q1] */
+/* ---- push --------------------------------------------------------------- */
+
+static void push_chain(rth__inject_t *q, rth__task_t *newest,
+                       rth__task_t *oldest) {
+  rth__task_t *top = rth__load_rlx(&q->top);
+  do {
+    oldest->next = top;
+  } while (!rth__cas_sc(&q->top, &top, newest)); /* [Q1] */
 }
 
-int rth__inject_push(rth__inject_t *q, rth__task_t *t) {
-  int open;
-  rth__mutex_lock(&q->lock);
-  open = !q->closed;
-  if (open) {
-    rth__tasklist_add(&q->list, t);
-    publish_len(q);
+void rth__inject_push(rth__inject_t *q, rth__task_t *t) {
+  push_chain(q, t, t);
+}
+
+/* Turns a chain around; answers its new first. */
+static rth__task_t *reverse(rth__task_t *t) {
+  rth__task_t *before = NULL;
+  while (t != NULL) {
+    rth__task_t *next = t->next;
+    t->next = before;
+    before = t;
+    t = next;
   }
-  rth__mutex_unlock(&q->lock);
-  return open;
+  return before;
 }
 
-void rth__inject_push_list(rth__inject_t *q, rth__tasklist_t *l) {
-  if (l->first == NULL) return;
-  rth__mutex_lock(&q->lock);
-  if (q->list.first == NULL)
-    q->list.first = l->first;
-  else
-    q->list.last->next = l->first;
-  q->list.last = l->last;
-  q->list.n += l->n;
-  publish_len(q);
-  rth__mutex_unlock(&q->lock);
+void rth__inject_push_list(rth__inject_t *q, const rth__tasklist_t *l) {
+  rth__task_t *oldest = l->first;
+  if (oldest != NULL) push_chain(q, reverse(oldest), oldest);
+}
+
+/* ---- pop: all under the lock ---------------------------------------------- */
+
+static void publish(rth__inject_t *q) {
+  rth__store_rel(&q->listed, q->list.n); /* [Q1] */
+}
+
+/* The list, which it fills from `top` when it is empty. */
+static rth__tasklist_t *listed(rth__inject_t *q) {
+  rth__task_t *t;
+  if (q->list.first != NULL || rth__load_rlx(&q->top) == NULL) return &q->list;
+  rth__store_rel(&q->listed, 1); /* [Q1] before they leave `top` */
+  q->list.last = rth__swap_sc(&q->top, NULL); /* [Q1] */
+  q->list.first = reverse(q->list.last);
+  for (t = q->list.first; t != NULL; t = t->next) q->list.n++;
+  return &q->list;
 }
 
 rth__task_t *rth__inject_pop(rth__inject_t *q) {
   rth__task_t *t;
-  if (rth__inject_len(q) == 0) return NULL;
+  if (rth__inject_is_empty(q)) return NULL;
   rth__mutex_lock(&q->lock);
-  t = rth__tasklist_take(&q->list);
-  publish_len(q);
+  t = rth__tasklist_take(listed(q));
+  publish(q);
   rth__mutex_unlock(&q->lock);
   return t;
 }
 
-rth__tasklist_t rth__inject_pop_n(rth__inject_t *q, size_t n) {
-  rth__tasklist_t l = {NULL, NULL, 0};
-  if (n == 0 || rth__inject_len(q) == 0) return l;
-  rth__mutex_lock(&q->lock);
-  if (n >= q->list.n) {
-    l = q->list;
-    q->list = (rth__tasklist_t){NULL, NULL, 0};
-  } else {
-    l.first = l.last = q->list.first;
-    for (l.n = 1; l.n < n; l.n++) l.last = l.last->next;
-    q->list.first = l.last->next;
-    q->list.n -= n;
-    l.last->next = NULL;
-  }
-  publish_len(q);
-  rth__mutex_unlock(&q->lock);
-  return l;
+/* The first n of a list, which has at least that many. */
+static rth__tasklist_t cut(rth__tasklist_t *l, size_t n) {
+  rth__tasklist_t head = {NULL, NULL, n};
+  if (n == 0) return head;
+  head.first = head.last = l->first;
+  while (--n > 0) head.last = head.last->next;
+  l->first = head.last->next;
+  l->n -= head.n;
+  head.last->next = NULL;
+  return head;
 }
 
-int rth__inject_close(rth__inject_t *q) {
-  int was_open;
+rth__tasklist_t rth__inject_pop_part(rth__inject_t *q, size_t parts,
+                                     size_t max) {
+  rth__tasklist_t *l, batch = {NULL, NULL, 0};
+  size_t n;
+  if (rth__inject_is_empty(q)) return batch;
   rth__mutex_lock(&q->lock);
-  was_open = !q->closed;
-  q->closed = 1;
+  l = listed(q);
+  n = l->n / parts + 1;
+  if (n > max) n = max;
+  batch = cut(l, n < l->n ? n : l->n);
+  publish(q);
   rth__mutex_unlock(&q->lock);
-  return was_open;
+  return batch;
+}
+
+size_t rth__inject_count(rth__inject_t *q) {
+  rth__task_t *t;
+  size_t n;
+  rth__mutex_lock(&q->lock);
+  n = listed(q)->n;
+  for (t = rth__load_acq(&q->top); t != NULL; t = t->next) n++; /* [Q1] */
+  rth__mutex_unlock(&q->lock);
+  return n;
 }

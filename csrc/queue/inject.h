@@ -15,10 +15,11 @@ typedef struct rth__tasklist {
 } rth__tasklist_t;
 
 typedef struct rth__inject {
-  rth__mutex_t lock;
-  rth__tasklist_t list;     /* under lock */
-  int closed;               /* under lock */
-  RTH_ATOMIC(size_t) len;   /* written under lock, read by any [Q1] */
+  RTH_ATOMIC(rth__task_t *) top; /* came last, newest first [Q1] */
+  char pad[RTH_CACHE_LINE - sizeof(void *)]; /* who pushes, who takes */
+  rth__mutex_t lock;             /* of those who take */
+  rth__tasklist_t list;          /* under lock: came before those at `top` */
+  RTH_ATOMIC(size_t) listed;     /* written under lock, read by any [Q1] */
 } rth__inject_t;
 
 /* Puts a task at the end of a list. */
@@ -45,22 +46,24 @@ static inline rth__task_t *rth__tasklist_take(rth__tasklist_t *l) {
 void rth__inject_init(rth__inject_t *q);
 void rth__inject_destroy(rth__inject_t *q); /* must be empty */
 
-/* 1; or 0 when closed: the task stays the caller's.  Thread: any. */
-int rth__inject_push(rth__inject_t *q, rth__task_t *t);
-/* Takes the whole list, even when closed: what a worker had already must not
-** be lost, and whoever closed the queue empties it after the workers have
-** ended.  Thread: worker. */
-void rth__inject_push_list(rth__inject_t *q, rth__tasklist_t *l);
+/* Takes no lock.  Thread: any. */
+void rth__inject_push(rth__inject_t *q, rth__task_t *t);
+/* Takes the whole list, all at once.  Thread: any. */
+void rth__inject_push_list(rth__inject_t *q, const rth__tasklist_t *l);
 /* The oldest; NULL: none.  A push that happened before is seen.
 ** Thread: any. */
 rth__task_t *rth__inject_pop(rth__inject_t *q);
-/* The oldest n at most.  Thread: any. */
-rth__tasklist_t rth__inject_pop_n(rth__inject_t *q, size_t n);
-/* From now on rth__inject_push refuses.  Answers whether it was open. */
-int rth__inject_close(rth__inject_t *q);
+/* The oldest: one of `parts` equal parts of what is there and one more, at
+** most `max`.  What came meanwhile may be left out of the count.
+** Thread: any. */
+rth__tasklist_t rth__inject_pop_part(rth__inject_t *q, size_t parts,
+                                     size_t max);
+/* How many there are, by counting them.  Thread: any. */
+size_t rth__inject_count(rth__inject_t *q);
 
-static inline size_t rth__inject_len(rth__inject_t *q) {
-  return rth__load_acq(&q->len); /* [Q1] */
+/* In this order: see [Q1]. */
+static inline int rth__inject_is_empty(rth__inject_t *q) {
+  return rth__load_sc(&q->top) == NULL && rth__load_acq(&q->listed) == 0;
 }
 
 #endif

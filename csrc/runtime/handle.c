@@ -74,7 +74,7 @@ void rth_handle_metrics(const rth_handle_t *ch, rth_metrics_t *m) {
   m->spawned_tasks_count = rth__live_added(&h->live);
   m->global_queue_depth = h->main != NULL
                               ? rth__load_rlx(&h->main->inbox_count)
-                              : rth__inject_len(&h->inject);
+                              : rth__inject_count(&h->inject);
   m->remote_schedule_count = rth__load_rlx(&h->remote);
   rth__pool_metrics(h->pool, m);
   for (i = 0; h->workers != NULL && i < h->num_workers; i++)

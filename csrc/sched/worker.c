@@ -4,7 +4,9 @@
 **          when those are empty, so the usual path takes no lock and shares
 **          no line.  Order: every now and then the global queue (else it
 **          could starve); the LIFO slot, three times in a row at most;
-**          pinned and stealable tasks in turn; the global queue; others'.
+**          pinned and stealable tasks in turn; the global queue; others',
+**          for the system may have stopped their worker for milliseconds;
+**          those that have yielded.
 ** THREADS  the worker's own; schedule: on the worker; notify: any.
 ** OWNS     a queue's reference to each task in lifo and ring.
 ** INVARIANT  a worker sleeps only with empty queues of its own, and once it is
@@ -48,16 +50,11 @@ void rth__worker_schedule(rth__worker_t *w, rth__task_t *t, int share) {
 }
 
 static rth__task_t *from_inject(rth__worker_t *w) {
-  rth__inject_t *q = &w->core->inject;
-  rth__tasklist_t batch;
-  rth__task_t *t;
-  size_t n = rth__inject_len(q), room = rth__ring_room(&w->ring);
-  if (n == 0) return NULL;
-  n = n / w->core->num_workers + 1;
-  if (n > BATCH_MAX) n = BATCH_MAX;
-  if (n > room) n = room > 0 ? room : 1;
-  batch = rth__inject_pop_n(q, n);
-  t = rth__tasklist_take(&batch);
+  size_t room = rth__ring_room(&w->ring);
+  size_t max = room == 0 ? 1 : room < BATCH_MAX ? room : BATCH_MAX;
+  rth__tasklist_t batch =
+      rth__inject_pop_part(&w->core->inject, w->core->num_workers, max);
+  rth__task_t *t = rth__tasklist_take(&batch);
   if (batch.n > 0) rth__ring_push_batch(&w->ring, &batch);
   return t;
 }
@@ -86,9 +83,7 @@ static rth__task_t *next_task(rth__worker_t *w) {
   rth__task_t *t;
   if (w->tick % w->global_queue_interval == 0) {
     (void)rth__exec_drain(&w->exec);
-    t = rth__inject_len(&w->core->inject) > 0
-            ? rth__inject_pop(&w->core->inject)
-            : NULL;
+    t = rth__inject_pop(&w->core->inject);
     if (t != NULL) return t;
   }
   t = own_task(w);
@@ -117,7 +112,7 @@ static rth__task_t *steal(rth__worker_t *w) {
 /* Whether anyone could take something now. */
 static int work_to_take(rth_handle_t *core) {
   unsigned i;
-  if (rth__inject_len(&core->inject) > 0) return 1;
+  if (!rth__inject_is_empty(&core->inject)) return 1;
   for (i = 0; i < core->num_workers; i++)
     if (!rth__ring_is_empty(&core->workers[i].ring)) return 1;
   return 0;
@@ -260,8 +255,12 @@ static void work(rth__worker_t *w) {
       run(w, t);
       continue;
     }
-    if (w->exec.yielded.first != NULL) {
-      turn(w);
+    if (w->exec.yielded.first != NULL) { /* these let all others go first */
+      t = steal(w);
+      if (t != NULL)
+        run(w, t);
+      else
+        turn(w);
       continue;
     }
     if (rth__exec_turn_io(&w->exec) > 0) continue; /* its own before others' */

@@ -9,24 +9,24 @@
 static rth__inject_t inject;
 
 static void fill(unsigned from, unsigned to) {
-  for (; from < to; from++) ASSERT(rth__inject_push(&inject, &tasks[from]));
+  for (; from < to; from++) rth__inject_push(&inject, &tasks[from]);
 }
 
 TEST(tasks_come_out_in_the_order_they_went_in) {
   unsigned i;
   rth__inject_init(&inject);
   fill(0, 50);
-  ASSERT_EQ(rth__inject_len(&inject), 50);
+  ASSERT_EQ(rth__inject_count(&inject), 50);
   for (i = 0; i < 50; i++) ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[i]);
   ASSERT_PTR_EQ(rth__inject_pop(&inject), NULL);
-  ASSERT_EQ(rth__inject_len(&inject), 0);
+  ASSERT_EQ(rth__inject_count(&inject), 0);
   rth__inject_destroy(&inject);
 }
 
-TEST(whatever_the_memory_held_a_new_queue_is_empty_and_open) {
+TEST(whatever_the_memory_held_a_new_queue_is_empty) {
   memset(&inject, 0xff, sizeof inject);
   rth__inject_init(&inject);
-  ASSERT_EQ(rth__inject_len(&inject), 0);
+  ASSERT_EQ(rth__inject_count(&inject), 0);
   fill(0, 2);
   ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
   ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
@@ -41,29 +41,6 @@ TEST(an_emptied_queue_fills_again) {
   ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[2]);
 }
 
-TEST(a_closed_queue_refuses_and_leaves_the_task_to_the_caller) {
-  rth__inject_init(&inject);
-  fill(0, 1);
-  ASSERT(rth__inject_close(&inject));
-  ASSERT(!rth__inject_push(&inject, &tasks[1]));
-  ASSERT_EQ(rth__inject_len(&inject), 1);
-}
-
-TEST(only_the_first_close_closes) {
-  rth__inject_init(&inject);
-  ASSERT(rth__inject_close(&inject));
-  ASSERT(!rth__inject_close(&inject));
-}
-
-TEST(a_closed_queue_gives_what_it_has) {
-  rth__inject_init(&inject);
-  fill(0, 2);
-  rth__inject_close(&inject);
-  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
-  ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
-  ASSERT_PTR_EQ(rth__inject_pop(&inject), NULL);
-}
-
 TEST(a_list_goes_in_behind_what_is_there) {
   rth__tasklist_t l = {NULL, NULL, 0};
   unsigned i;
@@ -72,7 +49,7 @@ TEST(a_list_goes_in_behind_what_is_there) {
   for (i = 2; i < 5; i++) rth__tasklist_add(&l, &tasks[i]);
   rth__inject_push_list(&inject, &l);
   fill(5, 6);
-  ASSERT_EQ(rth__inject_len(&inject), 6);
+  ASSERT_EQ(rth__inject_count(&inject), 6);
   for (i = 0; i < 6; i++) ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[i]);
 }
 
@@ -82,7 +59,7 @@ TEST(a_list_goes_into_an_empty_queue) {
   rth__tasklist_add(&l, &tasks[0]);
   rth__tasklist_add(&l, &tasks[1]);
   rth__inject_push_list(&inject, &l);
-  ASSERT_EQ(rth__inject_len(&inject), 2);
+  ASSERT_EQ(rth__inject_count(&inject), 2);
   ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[0]);
   ASSERT_PTR_EQ(rth__inject_pop(&inject), &tasks[1]);
 }
@@ -91,20 +68,23 @@ TEST(an_empty_list_changes_nothing) {
   rth__tasklist_t l = {NULL, NULL, 0};
   rth__inject_init(&inject);
   rth__inject_push_list(&inject, &l);
-  ASSERT_EQ(rth__inject_len(&inject), 0);
+  ASSERT_EQ(rth__inject_count(&inject), 0);
   ASSERT_PTR_EQ(rth__inject_pop(&inject), NULL);
 }
 
-TEST(pop_n_takes_the_oldest_n_in_order) {
-  unsigned n, i;
-  for (n = 0; n <= 12; n++) {
+TEST(pop_part_takes_a_part_and_one_more_the_oldest_in_order) {
+  static const unsigned cases[][3] = {/* parts, max, expected of 10 */
+                                      {1, 20, 10}, {2, 20, 6}, {3, 20, 4},
+                                      {4, 2, 2},   {1, 0, 0},  {20, 20, 1}};
+  unsigned c, i;
+  for (c = 0; c < sizeof cases / sizeof *cases; c++) {
+    unsigned expected = cases[c][2];
     rth__tasklist_t l;
-    unsigned expected = n < 10 ? n : 10;
     rth__inject_init(&inject);
     fill(0, 10);
-    l = rth__inject_pop_n(&inject, n);
+    l = rth__inject_pop_part(&inject, cases[c][0], cases[c][1]);
     ASSERT_EQ(l.n, expected);
-    ASSERT_EQ(rth__inject_len(&inject), 10 - expected);
+    ASSERT_EQ(rth__inject_count(&inject), 10 - expected);
     for (i = 0; i < expected; i++)
       ASSERT_PTR_EQ(rth__tasklist_take(&l), &tasks[i]);
     ASSERT_PTR_EQ(rth__tasklist_take(&l), NULL);
@@ -132,7 +112,7 @@ TEST(tasks_of_each_thread_come_out_in_its_order) {
     pthread_create(&threads[i], NULL, producer, (void *)(uintptr_t)i);
   }
   while (taken < TASKS) {
-    rth__tasklist_t l = rth__inject_pop_n(&inject, 7);
+    rth__tasklist_t l = rth__inject_pop_part(&inject, 3, 7);
     rth__task_t *t;
     while ((t = rth__tasklist_take(&l)) != NULL) {
       ASSERT_EQ(task_number(t), next[task_number(t) / EACH]);
@@ -141,7 +121,7 @@ TEST(tasks_of_each_thread_come_out_in_its_order) {
     }
   }
   for (i = 0; i < PRODUCERS; i++) pthread_join(threads[i], NULL);
-  ASSERT_EQ(rth__inject_len(&inject), 0);
+  ASSERT_EQ(rth__inject_count(&inject), 0);
 }
 
 /* The same tasks as lists of five. */

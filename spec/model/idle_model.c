@@ -70,7 +70,7 @@ static void notify(void) {
 
 static void end_search(int w) {
   searches[w] = 0;
-  if (rth__idle_end_search(&idle) && rth__inject_len(&inject) > 0) notify();
+  if (rth__idle_end_search(&idle) && !rth__inject_is_empty(&inject)) notify();
 }
 
 static int all_done(void *arg) {
@@ -99,7 +99,7 @@ static rth__task_t *search(int w) {
 static void sleep_worker(int w) {
   int last = searches[w] && searching(idle.state) == 1;
   rth__idle_sleep(&idle, (unsigned)w, searches[w]);
-  if (looks >= (last ? LAST : ALL) && rth__inject_len(&inject) > 0) notify();
+  if (looks >= (last ? LAST : ALL) && !rth__inject_is_empty(&inject)) notify();
   searches[w] = 0;
   do {
     rth__parker_park(&parkers[w], UINT64_MAX, NULL);
@@ -123,7 +123,7 @@ static void worker_1(void) { work(1); }
 
 static void spawn(int i) {
   mc_touch(&tasks[i]);
-  (void)rth__inject_push(&inject, &tasks[i]);
+  rth__inject_push(&inject, &tasks[i]);
   notify();
 }
 
@@ -136,7 +136,7 @@ static void spawn_1(void) { spawn(1); }
 
 /* All sleep, and nothing is left to do. */
 static int rests(void) {
-  return done == TASKS - 1 && inject.list.first == NULL &&
+  return done == TASKS - 1 && inject.top == NULL && inject.list.first == NULL &&
          idle.num_sleepers == WORKERS && idle.state == 0;
 }
 
@@ -150,6 +150,11 @@ static void woken_not_counted(mc_op_t *op) {
 static void sleep_not_atomic(mc_op_t *op) {
   if (strcmp(op->func, "rth__idle_start_search") == 0 && op->value != 0)
     op->split = 1;
+}
+
+/* Who takes says that there is a list only when it has one. */
+static void listed_too_late(mc_op_t *op) {
+  if (op->kind == MC_STORE && strcmp(op->func, "listed") == 0) op->value = 0;
 }
 
 static const mc_model_t models[] = {
@@ -176,6 +181,10 @@ static const mc_model_t models[] = {
     {.name = "bug: searchers are counted with a load and a store",
      .setup = setup, .threads = {worker_0, worker_1, spawn_both},
      .rests = rests, .preemptions = 3, .mutate = sleep_not_atomic,
+     .finds = "deadlock"},
+    {.name = "bug: a task leaves the newest before it is listed",
+     .setup = setup, .threads = {worker_0, worker_1, spawn_both},
+     .rests = rests, .preemptions = 3, .mutate = listed_too_late,
      .finds = "deadlock"},
 };
 
