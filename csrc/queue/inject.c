@@ -63,7 +63,7 @@ void rth__inject_push_list(rth__inject_t *q, const rth__tasklist_t *l) {
   if (oldest != NULL) push_chain(q, reverse(oldest), oldest);
 }
 
-/* ---- pop: all under the lock ---------------------------------------------- */
+/* ---- pop: under the lock ------------------------------------------------ */
 
 static void publish(rth__inject_t *q) {
   rth__store_rel(&q->listed, q->list.n); /* [Q1] */

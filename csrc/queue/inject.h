@@ -61,9 +61,9 @@ rth__tasklist_t rth__inject_pop_part(rth__inject_t *q, size_t parts,
 /* How many there are, by counting them.  Thread: any. */
 size_t rth__inject_count(rth__inject_t *q);
 
-/* In this order: see [Q1]. */
 static inline int rth__inject_is_empty(rth__inject_t *q) {
-  return rth__load_sc(&q->top) == NULL && rth__load_acq(&q->listed) == 0;
+  return rth__load_sc(&q->top) == NULL &&   /* [Q1] first */
+         rth__load_acq(&q->listed) == 0;    /* [Q1] then */
 }
 
 #endif
