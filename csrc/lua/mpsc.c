@@ -69,10 +69,10 @@ static int tx_send(lua_State *L) {
       return sent(L, rc, m);
     }
   }
-  o = h != NULL ? rthL_wait_new(&type, b, h) : NULL;
+  o = rthL_wait_new(&type, b, h);
   if (o == NULL) {
     m->drop(m);
-    return rthL_raise(L, h != NULL ? RTH_ENOMEM : RTH_ENOCONTEXT);
+    return rthL_raise(L, RTH_ENOMEM);
   }
   o->message = m;
   return rthL_wait(L, S, o);

@@ -96,16 +96,23 @@ rthL_WaitOp *rthL_wait_new(const rthL_WaitType *type, rthL_Box *box,
   return o;
 }
 
+/* Plain code that is in no runtime: has what is there, but cannot wait. */
+static int now_or_never(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
+  static const rth_waker_t none = {NULL, NULL};
+  o->result = o->type->poll(o, &none);
+  if (o->result != RTH_PENDING) return wait_finish(L, S, &o->op);
+  (void)wait_cancel(S, &o->op, L);
+  return rthL_raise(L, RTH_ENOCONTEXT);
+}
+
 int rthL_wait(lua_State *L, rthL_State *S, rthL_WaitOp *o) {
+  if (o->handle == NULL) return now_or_never(L, S, o);
   return rthL_await(L, S, &o->op, o->handle);
 }
 
 int rthL_wait_on(lua_State *L, rthL_State *S, const rthL_WaitType *type,
                  rthL_Box *box, uint64_t n, void *data) {
-  rth_handle_t *h = rthL_wait_handle(L, S);
-  rthL_WaitOp *o;
-  if (h == NULL) return rthL_raise(L, RTH_ENOCONTEXT);
-  o = rthL_wait_new(type, box, h);
+  rthL_WaitOp *o = rthL_wait_new(type, box, rthL_wait_handle(L, S));
   if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
   o->n = n;
   o->data = data;

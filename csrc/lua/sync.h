@@ -31,7 +31,7 @@ typedef struct rthL_WaitType {
 struct rthL_WaitOp {
   rthL_Op op;
   const rthL_WaitType *type;
-  rth_handle_t *handle;  /* for plain code; borrowed */
+  rth_handle_t *handle;  /* for plain code; borrowed; NULL: it may not wait */
   void *core;
   rthL_Box *box;         /* a receiver's; NULL: finalized, or another type */
   rth_msg_t *message;    /* to be sent, or received */
@@ -47,8 +47,8 @@ struct rthL_WaitOp {
 ** one that this state made or waited in; NULL: there is none.
 ** Runs no finalizer.  Raises (memory). */
 rth_handle_t *rthL_wait_handle(lua_State *L, rthL_State *S);
-/* An operation on box->core, whose handle is h (of rthL_wait_handle).  NULL:
-** no memory.  Never raises. */
+/* An operation on box->core, whose handle is h (of rthL_wait_handle; NULL: it
+** must be ready).  NULL: no memory.  Never raises. */
 rthL_WaitOp *rthL_wait_new(const rthL_WaitType *type, rthL_Box *box,
                            rth_handle_t *h);
 /* `return rthL_wait(...)` from the C function. */
