@@ -288,6 +288,57 @@ flavors(describe, function(new, opts)
       assert.is_true(ran)
     end)
 
+    describe("of another runtime, in a task of this thread,", function()
+      -- f(other) would wait for what only a block_on of `other` can run.
+      local function refuses(name, f)
+        it(name, function()
+          local r <close> = new()
+          local other <close> = new()
+          local task = r:block_on(function()
+            assert.matches("context_spec.lua:%d+: cannot wait here for a "
+              .. "local task of another runtime", select(2, pcall(f, other)))
+            return other:spawn_local(function() return "later" end)
+          end)
+          assert.are.equal("later", other:block_on(task))
+        end)
+      end
+
+      refuses("cannot be awaited", function(other)
+        local value = other:spawn_local(error):await()
+        return value
+      end)
+
+      refuses("cannot be waited for with a deadline", function(other)
+        rt.timeout(1, function()
+          local value = other:spawn_local(error):join()
+          return value
+        end)
+      end)
+
+      refuses("cannot be one of a scope", function(other)
+        local guard <close> = other:enter()
+        rt.scope(function(s)
+          local task = s:spawn_local(error)
+          return guard, task
+        end)
+      end)
+
+      refuses("cannot be one of a JoinSet", function(other)
+        local guard <close> = other:enter()
+        local set <close> = rt.JoinSet.new()
+        local task = set:spawn_local(error)
+        return guard, task
+      end)
+
+      it("can be seen once it has ended", function()
+        local r <close> = new()
+        local other <close> = new()
+        local task = other:spawn_local(function() return "value" end)
+        other:block_on(rt.yield_now)
+        assert.are.equal("value", r:block_on(task))
+      end)
+    end)
+
     it("passes arguments and values as they are", function()
       local r <close> = new()
       local object, co = {}, coroutine.create(print)

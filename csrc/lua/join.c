@@ -242,11 +242,18 @@ static int is_ready(lua_State *L, rthL_State *S, rthL_Join *j) {
   return rth_budget(S->cx);
 }
 
+/* Whether nobody can run its task while this one waits for it. */
+static int is_elsewhere(rthL_State *S, rthL_Join *j) {
+  return j->local && !j->fresh && S->cur != NULL && j->u.core != NULL &&
+         !rthL_local_runs(S, rth_join_handle(j->u.core));
+}
+
 static int wait_for(lua_State *L, int joining) {
   rthL_State *S = rthL_here(L);
   rthL_Join *j = check(L, S);
   rthL_JoinOp *o;
   if (is_ready(L, S, j)) return rthL_join_push(L, S, j, joining);
+  if (is_elsewhere(S, j)) return rthL_local_refuse(L);
   o = rthL_block_get(S);
   if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
   memset(o, 0, sizeof *o);

@@ -106,6 +106,11 @@ int rthL_join_outcome(lua_State *L, rthL_State *S);
 ** JoinHandle. */
 int rthL_spawn_local(lua_State *L, rthL_State *S, rth_handle_t *h, int f,
                      rthL_Tags tags);
+/* Whether one of h, spawned here, runs while this code waits: a task's thread
+** is in a block_on of one runtime, and runs no local tasks of another. */
+int rthL_local_runs(const rthL_State *S, const rth_handle_t *h);
+/* Raises: this code would wait for one that does not. */
+int rthL_local_refuse(lua_State *L);
 /* Gives the core, for executor l, all fresh tasks.  Never raises. */
 void rthL_local_flush(rthL_State *S, rth_local_t *l);
 /* Gives it one that runs inside an await. */

@@ -339,13 +339,23 @@ void rthL_local_forget(rthL_State *S, rthL_Task *t) {
 
 /* ---- spawn_local -------------------------------------------------------- */
 
+int rthL_local_runs(const rthL_State *S, const rth_handle_t *h) {
+  return S->executor != NULL || S->cur == NULL || S->cx->handle == h;
+}
+
+int rthL_local_refuse(lua_State *L) {
+  return luaL_error(L, "cannot wait here for a local task of another runtime, "
+                       "which runs only in a block_on of that one: use spawn, "
+                       "or spawn_local of the runtime of this task");
+}
+
 /* In a state of a runtime every task runs on the executor of its thread. */
 static rth_local_t *executor_for(lua_State *L, rthL_State *S,
                                  rth_handle_t *h) {
   rthL_Executor *e;
   int rc;
   if (S->executor != NULL) return S->executor;
-  if (S->cur != NULL && S->cx->handle == h) return S->cx->local;
+  if (S->cur != NULL && rthL_local_runs(S, h)) return S->cx->local;
   rc = rthL_executor_open(S, h, &e);
   if (rc != RTH_OK) rthL_raise(L, rc);
   return e->local;

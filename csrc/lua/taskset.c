@@ -147,6 +147,7 @@ static void add(lua_State *L, rthL_State *S, rthL_Set *s, rthL_Ended *e) {
 int rthL_set_spawn(lua_State *L, rthL_Set *s, int kind) {
   rthL_State *S = rthL_here(L);
   rthL_SpawnOptions o = {RTHL_SPAWN, {0, 0}, 0};
+  rth_handle_t *h;
   rthL_Ended *e;
   luaL_checkstack(L, 10, NULL);
   if (kind < 0) {
@@ -158,7 +159,9 @@ int rthL_set_spawn(lua_State *L, rthL_Set *s, int kind) {
     lua_pushnil(L); /* no name */
     lua_insert(L, 2);
   }
-  (void)rthL_checkcurrent(L, S);
+  h = rthL_checkcurrent(L, S);
+  if (o.kind == RTHL_SPAWN_LOCAL && !rthL_local_runs(S, h))
+    return rthL_local_refuse(L);
   rthL_join_newwatch(L);
   lua_insert(L, 2);
   lua_pushlightuserdata(L, S);
