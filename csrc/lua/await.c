@@ -23,12 +23,13 @@ static int resumed(lua_State *L, int status, lua_KContext ctx) {
   return op->type->finish(L, S, op);
 }
 
-static int suspend(lua_State *L, rthL_State *S, rthL_Op *op, lua_KFunction k) {
+static int suspend(lua_State *L, rthL_State *S, rthL_Op *op, lua_KContext ctx,
+                   lua_KFunction k) {
   rthL_Fiber *f = S->cur;
   f->op = op;
-  if (L == f->co) return lua_yieldk(L, 0, (lua_KContext)op, k);
+  if (L == f->co) return lua_yieldk(L, 0, ctx, k);
   lua_pushlightuserdata(L, RTHL_SUSPEND);
-  return lua_yieldk(L, 1, (lua_KContext)op, k);
+  return lua_yieldk(L, 1, ctx, k);
 }
 
 /* NULL where this code may suspend the fiber, else why not. */
@@ -141,7 +142,7 @@ static int refuse(lua_State *L, rthL_State *S, rthL_Op *op, const char *why) {
 int rthL_await_pending(lua_State *L, rthL_State *S, rthL_Op *op) {
   const char *why = refusal(L, S);
   if (why != NULL) return refuse(L, S, op, why);
-  return suspend(L, S, op, resumed);
+  return suspend(L, S, op, (lua_KContext)op, resumed);
 }
 
 int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h) {
@@ -156,7 +157,7 @@ int rthL_await(lua_State *L, rthL_State *S, rthL_Op *op, rth_handle_t *h) {
     (void)rth_budget(cx);
     return op->type->finish(L, S, op);
   }
-  return suspend(L, S, op, resumed);
+  return suspend(L, S, op, (lua_KContext)op, resumed);
 }
 
 /* ---- yield_now ---------------------------------------------------------- */
@@ -189,19 +190,20 @@ static int no_values(lua_State *L, rthL_State *S, rthL_Op *op) {
   return 0;
 }
 
+/* In a task the suspension is the first poll, and the second is ready. */
+static const rthL_OpType yield_type = {NULL, no_cancel, no_values};
+static rthL_Op yield_op = {&yield_type};
+
 static int yielded(lua_State *L, int status, lua_KContext ctx) {
-  rthL_State *S = rthL_here(L);
+  rthL_State *S = (rthL_State *)ctx;
   (void)status;
-  if (S->ready != (void *)ctx) return lua_yieldk(L, 0, ctx, yielded);
+  if (S->ready != &yield_op) return lua_yieldk(L, 0, ctx, yielded);
   S->ready = NULL;
   return 0;
 }
 
 int rthL_yield_now(lua_State *L) {
   static const rthL_OpType plain = {yield_poll, no_cancel, no_values};
-  /* In a task the suspension is the first poll, and the second is ready. */
-  static const rthL_OpType ready = {NULL, no_cancel, no_values};
-  static rthL_Op op = {&ready};
   rthL_State *S = rthL_here(L);
   rthL_Fiber *f = S->cur;
   const char *why;
@@ -211,7 +213,7 @@ int rthL_yield_now(lua_State *L) {
     why = refusal(L, S);
     if (why != NULL) return luaL_error(L, "%s", why);
     rth_yield(S->cx);
-    return suspend(L, S, &op, yielded);
+    return suspend(L, S, &yield_op, (lua_KContext)S, yielded);
   }
   h = rthL_current(S);
   if (h == NULL) return 0;

@@ -18,4 +18,19 @@ typedef struct rth__context {
 
 extern _Thread_local rth__context_t rth__context;
 
+/* Polls one task on this executor.  Thread: owner.
+** Inline: a coroutine that suspends leaves by longjmp, and then the processor
+** mispredicts every return up to the loop. */
+static inline void rth__exec_run(rth__exec_t *e, rth__task_t *t) {
+  rth__context_t *c = &rth__context;
+  rth__exec_t *outer = c->exec;
+  c->exec = e;
+  e->running++;
+  e->budget = RTH_BUDGET;
+  rth__bump(&e->polls);
+  rth__task_run(t, &e->cx);
+  e->running--;
+  c->exec = outer;
+}
+
 #endif

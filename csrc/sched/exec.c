@@ -137,18 +137,6 @@ void rth__exec_close(rth__exec_t *e) {
   for (t = e->live; t != NULL; t = t->live_next) rth__task_abort(t);
 }
 
-void rth__exec_run(rth__exec_t *e, rth__task_t *t) {
-  rth__context_t *c = &rth__context;
-  rth__exec_t *outer = c->exec;
-  c->exec = e;
-  e->running++;
-  e->budget = RTH_BUDGET;
-  rth__bump(&e->polls);
-  rth__task_run(t, &e->cx);
-  e->running--;
-  c->exec = outer;
-}
-
 /* ---- the driver's turn -------------------------------------------------- */
 
 /* A waker may end any other timer, so those that are due stay linked, as a

@@ -67,9 +67,6 @@ int rth__exec_remove_local(rth__exec_t *e, rth__task_t *t);
 /* No more local tasks; those that live are aborted.  Thread: owner. */
 void rth__exec_close(rth__exec_t *e);
 
-/* Polls one task on this executor.  Thread: owner. */
-void rth__exec_run(rth__exec_t *e, rth__task_t *t);
-
 /* I/O alone; answers how many events came. */
 unsigned rth__exec_turn_io(rth__exec_t *e);
 /* Takes everything off the loop and closes it: no task is left to wait.

@@ -214,7 +214,7 @@ static void leave_main(rth__drive_t *d) {
 /* ---- block_on ----------------------------------------------------------- */
 
 static int root_done(rth__drive_t *d) {
-  return rth_join_is_finished((rth_join_t *)d->root);
+  return rth__task_is_complete(d->root);
 }
 
 /* Runs up to event_interval tasks of each executor; answers how many. */

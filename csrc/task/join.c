@@ -50,7 +50,7 @@ void rth_join_unregister(rth_join_t *j) {
 }
 
 int rth_join_is_finished(const rth_join_t *j) {
-  return (rth__state_load(&of_join(j)->state) & RTH_S_COMPLETE) != 0; /* [S2] */
+  return rth__task_is_complete(of_join(j));
 }
 
 uint64_t rth_join_id(const rth_join_t *j) { return of_join(j)->id; }
@@ -89,8 +89,7 @@ void rth_join_free(rth_join_t *j) {
 void rth_abort(rth_abort_t *a) { rth__task_abort(of_abort(a)); }
 
 int rth_abort_is_finished(const rth_abort_t *a) {
-  return (rth__state_load(&of_abort(a)->state) & RTH_S_COMPLETE) != 0;
-  /* [S2] */
+  return rth__task_is_complete(of_abort(a));
 }
 
 uint64_t rth_abort_id(const rth_abort_t *a) { return of_abort(a)->id; }

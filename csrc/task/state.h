@@ -7,7 +7,8 @@
 **          (The bits and their meaning follow Tokio's task state.)
 **
 ** BITS
-**   RUNNING        somebody polls or cancels the task: a lock around it
+**   RUNNING        somebody polls or cancels the task, or it has yielded and
+**                  is in a queue: a lock around it
 **   COMPLETE       the future is gone, the output stands; never unset
 **   NOTIFIED       one reference is in a queue (or will be put there by the
 **                  runner); unset when a poll begins
@@ -17,12 +18,11 @@
 **   CANCELLED      abort or shutdown was asked; never unset
 **   the rest       reference count
 **
-** THREADS  any, but for the to_idle, to_complete and yield transitions: the
-**          one that set RUNNING.
+** THREADS  any, but for resume, to_idle and to_complete: who has RUNNING.
 **
 ** SYNC     all transitions are acquire-release on the word.
-**   [S1] the future's fields   to_idle / to_yield: release
-**                              -> to_running: acquire
+**   [S1] the future's fields   to_idle: release -> to_running: acquire; of a
+**                              task that yielded: as its queue orders them
 **   [S2] output                to_complete: release -> JoinHandle: acquire
 **   [S3] join_waker            set_join_waker: release -> to_complete: acquire
 **                              unset by the runtime -> JoinHandle: acquire
@@ -104,14 +104,13 @@ static inline enum rth__todo rth__state_to_idle(rth__state_t *s) {
   return next < RTH_S_REF ? RTH_DO_FREE : RTH_DO_NOTHING;
 }
 
-/* The poll yielded: as to_idle after a wake by the task itself. */
-static inline enum rth__todo rth__state_to_yield(rth__state_t *s) {
-  uint64_t cur = rth__load_rlx(s), next;
-  do {
-    if (RTH_UNLIKELY(cur & RTH_S_CANCELLED)) return RTH_DO_CANCEL;
-    next = (cur & ~RTH_S_RUNNING) | RTH_S_NOTIFIED;
-  } while (!rth__cas_weak_ar(s, &cur, next)); /* [S1] */
-  return RTH_DO_SUBMIT;
+/* A queue gave a task away that had yielded: it is RUNNING still. */
+static inline enum rth__todo rth__state_resume(rth__state_t *s) {
+  uint64_t cur = rth__load_rlx(s);
+  RTH_ASSERT((cur & RTH_S_LIFE) == RTH_S_RUNNING);
+  if (RTH_UNLIKELY(cur & RTH_S_NOTIFIED))
+    cur = rth__and_ar(s, ~RTH_S_NOTIFIED); /* [S1] */
+  return cur & RTH_S_CANCELLED ? RTH_DO_CANCEL : RTH_DO_POLL;
 }
 
 /* The output stands.  Answers the word before. */

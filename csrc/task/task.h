@@ -47,6 +47,7 @@ struct rth__task { /* the future's memory follows it: see rth__task_self */
   void *out;                     /* [S2] */
   uint8_t how;                   /* [S2]; an rth_poll_t, PENDING: cancelled */
   uint8_t flags;                 /* r/o after init */
+  uint8_t yielded;               /* it is in a queue, and RUNNING [S1] */
 };
 
 enum { RTH_TASK_HEAD = (sizeof(rth__task_t) + 15) & ~15u };
@@ -54,6 +55,10 @@ enum { RTH_TASK_HEAD = (sizeof(rth__task_t) + 15) & ~15u };
 static inline void *rth__task_self(const rth__task_t *t) {
   char *self = (char *)(uintptr_t)t + RTH_TASK_HEAD;
   return t->flags & RTH_TASK_BORROWED ? *(void **)(void *)self : self;
+}
+
+static inline int rth__task_is_complete(rth__task_t *t) {
+  return (rth__state_load(&t->state) & RTH_S_COMPLETE) != 0; /* [S2] */
 }
 
 /* A task in RTH_S_INITIAL.  self is copied (size > 0) or borrowed (size 0).

@@ -75,20 +75,22 @@ TEST(idle_of_an_aborted_task_stays_running_to_be_cancelled) {
   ASSERT_EQ(refs(), 2);
 }
 
-TEST(yield_queues_the_task_whether_or_not_it_was_woken) {
+TEST(resuming_a_task_that_yielded_takes_the_notification_if_there_is_one) {
   unsigned woken;
   for (woken = 0; woken < 2; woken++) {
     set(RTH_S_RUNNING | (woken ? RTH_S_NOTIFIED : 0), 2);
-    ASSERT_EQ(rth__state_to_yield(&word), RTH_DO_SUBMIT);
-    ASSERT_EQ(bits(), RTH_S_NOTIFIED);
+    ASSERT_EQ(rth__state_resume(&word), RTH_DO_POLL);
+    ASSERT_EQ(bits(), RTH_S_RUNNING);
     ASSERT_EQ(refs(), 2);
   }
 }
 
-TEST(yield_of_an_aborted_task_stays_running_to_be_cancelled) {
-  set(RTH_S_RUNNING | RTH_S_NOTIFIED | RTH_S_CANCELLED, 2);
-  ASSERT_EQ(rth__state_to_yield(&word), RTH_DO_CANCEL);
-  ASSERT(bits() & RTH_S_RUNNING);
+TEST(resuming_a_task_that_was_aborted_since_it_yielded_cancels_it) {
+  set(RTH_S_RUNNING, 2);
+  ASSERT_EQ(rth__state_abort(&word), RTH_DO_NOTHING);
+  ASSERT_EQ(rth__state_resume(&word), RTH_DO_CANCEL);
+  ASSERT_EQ(bits(), RTH_S_RUNNING | RTH_S_CANCELLED);
+  ASSERT_EQ(refs(), 2);
 }
 
 TEST(complete_answers_the_word_before_and_ends_running) {

@@ -291,6 +291,7 @@ static void setup_with(const rth_future_ops_t *ops, int refs) {
 static void setup(void) { setup_with(&waiting_ops, 0); }
 static void setup_ref(void) { setup_with(&waiting_ops, 1); }
 static void setup_yield(void) { setup_with(&yielding_ops, 0); }
+static void setup_yield_ref(void) { setup_with(&yielding_ops, 1); }
 
 static void check(void) {
   MC_ASSERT(w.freed == 1 && w.drops == 1 && w.queued == 0 && w.wakers == 0);
@@ -343,6 +344,10 @@ static const mc_model_t models[] = {
     MODEL("unregistered and joined", setup, 3, run, happen,
           unregister_and_join),
     MODEL("yields and is joined", setup_yield, 2, run, happen, join_it),
+    MODEL("yields between two runners", setup_yield, 2, run, run, happen,
+          join_it),
+    MODEL("yields and is aborted", setup_yield_ref, 2, run, happen, abort_it,
+          join_it),
 
     BUG("the output is published relaxed", setup, 2, complete_relaxed, "race",
         run, happen, join_it),
