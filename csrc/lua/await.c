@@ -90,7 +90,10 @@ int rthL_raise_interrupt(lua_State *L, rthL_State *S) {
   return luaL_error(L, "interrupted!");
 }
 
-static uint64_t before_wait(void *arg) { return rthL_look_for_dropped(arg); }
+static uint64_t before_wait(void *arg) {
+  rthL_pool_age(arg);
+  return rthL_look_for_dropped(arg);
+}
 
 /* Answers, with everything as before, what the core answered. */
 static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,

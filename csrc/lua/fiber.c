@@ -19,12 +19,16 @@
 #include "lua/join.h"
 #include "lua/tasklocal.h"
 
-enum { POOL_MAX = 1024 };
+/* A used coroutine keeps about 1 KB.  Beyond POOL_KEEP of them, half of those
+** that nobody needed for POOL_AGE go at a time. */
+enum { POOL_KEEP = 1024, POOL_MAX = 16384 };
+#define POOL_AGE UINT64_C(1000000000) /* ns */
 
 void rthL_fiber_open(lua_State *L, rthL_State *S, rthL_Fiber *f) {
   memset(f, 0, sizeof *f);
   if (S->npool > 0) {
     S->npool--;
+    if (S->npool < S->pool_idle) S->pool_idle = S->npool;
     f->co = S->pool[S->npool].co;
     f->ref = S->pool[S->npool].ref;
     return;
@@ -61,6 +65,30 @@ static int pool_push(rthL_State *S, lua_State *co, int ref) {
   return 1;
 }
 
+/* Leaves co, whose stack is empty, to the collector. */
+static void forget(rthL_State *S, lua_State *co, int ref) {
+  /* Both keys exist, so nothing here allocates. */
+  lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
+  luaL_unref(co, -1, ref);
+  lua_settop(co, 0);
+}
+
+void rthL_pool_age(rthL_State *S) {
+  uint64_t now;
+  int n;
+  if (S->npool <= POOL_KEEP) return;
+  now = rth_now();
+  if (now < S->pool_after) return;
+  n = S->pool_idle / 2;
+  if (n > S->npool - POOL_KEEP) n = S->npool - POOL_KEEP;
+  while (n-- > 0) {
+    S->npool--;
+    forget(S, S->pool[S->npool].co, S->pool[S->npool].ref);
+  }
+  S->pool_idle = S->npool;
+  S->pool_after = now + POOL_AGE;
+}
+
 /* A debug hook that a task set would run in the next one. */
 static int may_reuse(lua_State *co) {
   return lua_status(co) == LUA_OK && lua_gethook(co) == NULL;
@@ -79,10 +107,7 @@ void rthL_fiber_release(rthL_State *S, rthL_Fiber *f) {
   f->co = NULL;
   lua_settop(co, 0);
   if (may_reuse(co) && pool_push(S, co, f->ref)) return;
-  /* Both keys exist, so nothing here allocates. */
-  lua_rawgeti(co, LUA_REGISTRYINDEX, S->anchors);
-  luaL_unref(co, -1, f->ref);
-  lua_settop(co, 0);
+  forget(S, co, f->ref);
 }
 
 rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f) {

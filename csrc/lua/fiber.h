@@ -88,6 +88,9 @@ void rthL_fiber_error(lua_State *L, rthL_State *S, rthL_Fiber *f);
 /* Gives the coroutine back.  It has ended or was cancelled; what is on its
 ** stack goes.  Never raises; may be called again. */
 void rthL_fiber_release(rthL_State *S, rthL_Fiber *f);
+/* Lets coroutines go that a burst of tasks left and nobody needs.  Called
+** before each wait. */
+void rthL_pool_age(rthL_State *S);
 
 /* The extra part, made if need be.  Raises (memory). */
 rthL_Extra *rthL_fiber_extra(lua_State *L, rthL_Fiber *f);

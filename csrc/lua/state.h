@@ -97,6 +97,8 @@ typedef struct rthL_State {
 
   rthL_Pooled *pool;   /* coroutines to use again */
   int npool, cpool;
+  int pool_idle;       /* the least npool since the pool was last aged */
+  uint64_t pool_after; /* rth_now before which it is not aged again */
   struct Page *pages;  /* see block.c */
   rth_blocks_t blocks; /* for messages */
   rth_msg_t *held;     /* messages whose values are being made; see sync.c */

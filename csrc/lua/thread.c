@@ -234,7 +234,9 @@ static void thread_stop(void *arg, const rth_thread_info_t *t, void *data) {
 static uint64_t thread_idle(void *arg, void *data) {
   rthL_State *S = data;
   (void)arg;
-  return S != NULL ? rthL_look_for_dropped(S) : RTH_FOREVER;
+  if (S == NULL) return RTH_FOREVER;
+  rthL_pool_age(S);
+  return rthL_look_for_dropped(S);
 }
 
 static void unhandled(void *arg, uint64_t id, void *out) {

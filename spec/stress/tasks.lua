@@ -307,6 +307,22 @@ case("blocking functions leave no memory behind", memory_case,
   { worker_threads = 1 }, function(h, f, i) return h:spawn_blocking(f, i) end,
   long and N or N // 20)
 
+case("the coroutines of a burst go when nobody needs them any more", function()
+  local r <close> = assert(rt.Runtime.new { flavor = "current_thread" })
+  r:block_on(function()
+    local tasks = {}
+    for i = 1, 10000 do tasks[i] = rt.spawn_local(rt.sleep, 0.01) end
+    for i = 1, 10000 do tasks[i]:await() end
+  end)
+  local kept, tries = collect(), 0
+  repeat
+    r:block_on(rt.sleep, 0.1)
+    tries = tries + 1
+  until collect() < kept - 6 * 1024 or tries == 200
+  assert(tries > 1, "none was kept")
+  assert(tries < 200, "they are still there")
+end)
+
 case("runtimes leave no memory behind", function()
   local function some(n)
     for _ = 1, n do
