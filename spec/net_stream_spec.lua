@@ -93,6 +93,14 @@ describe("read_exact", function()
       assert.are.same(EOF, { b:read_exact(10) })
     end)
 
+  on_both("takes memory for what has come only", function(a, b)
+    a:write_all("abc")
+    a:close()
+    assert.are.same({ nil, "EOF: end of file after 3 of "
+      .. math.maxinteger .. " bytes (they stay unread)", "EOF" },
+      { b:read_exact(math.maxinteger) })
+  end)
+
   on_both("takes more than any buffer holds", function(a, b)
     local text = ("0123456789"):rep(300000)
     local writing = rt.spawn_local(function() return a:write_all(text) end)

@@ -129,9 +129,13 @@ int rth_stream_read_line(rth_stream_t *s, rth_cx_t *cx, size_t max,
 int rth_stream_read_all(rth_stream_t *s, rth_cx_t *cx, size_t limit,
                         rth_bytes_t *out);
 
-/* The last read gives back what it answered: for one that was not cancelled
-** in time.  Nothing was done with the stream since.  Thread: user. */
-void rth_stream_unread(rth_stream_t *s);
+/* The last read gives back the last n bytes of what it took, or all if that is
+** less: for one that was not cancelled in time, or was used in part.  Nothing
+** was read from the stream since.  Once.  Thread: user. */
+void rth_stream_unread(rth_stream_t *s, size_t n);
+/* What the last read answered is not looked at any more: a stream whose buffer
+** is empty, and that has no more to read now, needs none.  Thread: user. */
+void rth_stream_trim(rth_stream_t *s);
 /* How many bytes came and were not taken yet.  Thread: user. */
 size_t rth_stream_buffered(const rth_stream_t *s);
 

@@ -32,7 +32,7 @@ static void adapt(rth_stream_t *s, size_t got, size_t room) {
   if (got == room && s->chunk < CHUNK_MAX) s->chunk = 2 * room;
 }
 
-/* Reads once, `need` bytes if they are there.  READY: there is more in the
+/* Reads once, into room for `need` bytes or more.  READY: there is more in the
 ** buffer, or `end` is set.  Else PENDING or an error. */
 static int fill(rth_stream_t *s, rth_cx_t *cx, size_t need) {
   rth__waiter_t *side = &s->io.side[RTH_SIDE_READ];
@@ -80,9 +80,17 @@ static int fail(rth_stream_t *s, int err) {
   return err;
 }
 
-void rth_stream_unread(rth_stream_t *s) {
-  s->in.from -= s->taken;
+void rth_stream_unread(rth_stream_t *s, size_t n) {
+  s->in.from -= n < s->taken ? n : s->taken;
   s->taken = 0;
+}
+
+/* Else the next read goes on in the same memory. */
+void rth_stream_trim(rth_stream_t *s) {
+  if (!s->io.side[RTH_SIDE_READ].dry && s->end == 0) return;
+  if (rth__buffer_len(&s->in) > 0) return;
+  s->taken = 0;
+  rth__buffer_trim(&s->in, rth__source_loop(&s->io));
 }
 
 size_t rth_stream_buffered(const rth_stream_t *s) {
@@ -110,7 +118,8 @@ int rth_stream_read_exact(rth_stream_t *s, rth_cx_t *cx, size_t n,
   size_t len;
   while (rc == RTH_READY && (len = rth__buffer_len(&s->in)) < n) {
     if (s->end != 0) return fail(s, s->end);
-    rc = fill(s, cx, n - len);
+    /* n may be a stranger's: the memory grows with what has come. */
+    rc = fill(s, cx, n - len < CHUNK_MAX ? n - len : CHUNK_MAX);
   }
   return rc == RTH_READY ? finish(s, n, out) : rc;
 }

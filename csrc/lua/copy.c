@@ -88,16 +88,21 @@ static void leave_side(rthL_Io *io, int pending) {
   rthL_socket_release(s);
 }
 
-/* What a way has read and not written yet goes with it. */
+/* What a way has read and not written is there for the next read. */
+static void leave_way(Way *w) {
+  int pending = w->rc == RTH_PENDING;
+  if (w->writing && w->write.next == 0)
+    rth_stream_unread(w->from->socket->core, w->data.n - w->write.offset);
+  leave_side(w->from, pending);
+  leave_side(w->to, pending);
+}
+
 static int copy_cancel(rthL_State *S, rthL_Op *op, lua_State *to) {
   CopyOp *o = (CopyOp *)op;
   int i;
   (void)S;
   (void)to;
-  for (i = 0; i < o->n; i++) {
-    leave_side(o->way[i].from, o->way[i].rc == RTH_PENDING);
-    leave_side(o->way[i].to, o->way[i].rc == RTH_PENDING);
-  }
+  for (i = 0; i < o->n; i++) leave_way(&o->way[i]);
   free(o);
   return 0;
 }

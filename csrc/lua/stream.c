@@ -68,13 +68,20 @@ static int all_poll(rthL_Io *o, rth_cx_t *cx) {
   return rth_stream_read_all(s->socket.core, cx, s->max, &s->got);
 }
 
+/* The stream is at index 1; a finalizer may have closed it while the string
+** was made. */
+static int push_got(lua_State *L, const Stream *s) {
+  const rthL_SocketBox *b;
+  lua_pushlstring(L, s->got.at, s->got.n);
+  b = lua_touserdata(L, 1);
+  if (b->socket != NULL) rth_stream_trim(b->socket->core);
+  return 1;
+}
+
 static int read_finish(lua_State *L, rthL_State *S, rthL_Io *o) {
   const Stream *s = stream_of(o);
   (void)S;
-  if (o->rc == RTH_READY) {
-    lua_pushlstring(L, s->got.at, s->got.n);
-    return 1;
-  }
+  if (o->rc == RTH_READY) return push_got(L, s);
   if (o->rc == -EMSGSIZE)
     return rthL_neterrorf(L, o->rc, "more than %I bytes (they stay unread)",
                           (LUAI_UACINT)s->max);
@@ -91,7 +98,9 @@ static int exact_finish(lua_State *L, rthL_State *S, rthL_Io *o) {
       (LUAI_UACINT)n, (LUAI_UACINT)s->max);
 }
 
-static void read_lose(rthL_Io *o) { rth_stream_unread(o->socket->core); }
+static void read_lose(rthL_Io *o) {
+  rth_stream_unread(o->socket->core, SIZE_MAX);
+}
 
 /* A number of bytes at `arg`; `none`: where there is no argument. */
 static size_t checksize(lua_State *L, int arg, size_t none) {

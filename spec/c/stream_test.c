@@ -420,13 +420,43 @@ TEST(a_read_gives_back_what_it_took) {
   tcp_pair(&t, s);
   write_text(&t, s[1], "line\r\nrest");
   ASSERT_STR_EQ(read_line(&t, s[0], 10), "line");
-  rth_stream_unread(s[0]);
-  rth_stream_unread(s[0]); /* once */
+  rth_stream_unread(s[0], SIZE_MAX);
+  rth_stream_unread(s[0], SIZE_MAX); /* once */
   ASSERT_STR_EQ(read_exact(&t, s[0], 10), "line\r\nrest");
-  rth_stream_unread(s[0]);
-  ASSERT_STR_EQ(read_some(&t, s[0], 4), "line");
+  rth_stream_unread(s[0], 6); /* of ten */
+  ASSERT_STR_EQ(read_some(&t, s[0], 4), "\r\nre");
+  rth_stream_unread(s[0], 0);
+  ASSERT_STR_EQ(read_some(&t, s[0], 4), "st");
   rth_stream_free(s[0]);
   rth_stream_free(s[1]);
+  close_host(&t);
+}
+
+TEST(a_stream_that_was_read_empty_needs_no_memory) {
+  enum { N = 8 };
+  host_t t = new_host(CURRENT);
+  rth_stream_t *s[N][2];
+  uint64_t before;
+  int i;
+  for (i = 0; i < N; i++) {
+    tcp_pair(&t, s[i]);
+    write_text(&t, s[i][1], "ab");
+    ASSERT_STR_EQ(read_some(&t, s[i][0], 1), "a"); /* it is on the loop now */
+  }
+  before = rth_live_allocations();
+  for (i = 0; i < N; i++) {
+    rth_stream_trim(s[i][0]); /* there is more in it */
+    ASSERT_STR_EQ(read_some(&t, s[i][0], 9), "b");
+    rth_stream_trim(s[i][0]);
+    rth_stream_unread(s[i][0], SIZE_MAX); /* too late */
+  }
+  ASSERT(rth_live_allocations() <= before - N + 1); /* the spare one */
+  for (i = 0; i < N; i++) {
+    write_text(&t, s[i][1], "more");
+    ASSERT_STR_EQ(read_some(&t, s[i][0], 9), "more");
+    rth_stream_free(s[i][0]);
+    rth_stream_free(s[i][1]);
+  }
   close_host(&t);
 }
 
