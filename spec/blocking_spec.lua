@@ -284,12 +284,38 @@ flavors(describe, function(new)
       assert.is_truthy(same)
     end)
 
-    it("comes after shutdown_background", function()
-      local r = new()
-      local j = r:spawn(function() rt.sleep(math.huge) end)
-      r:shutdown_background()
-      r:close()
-      assert.is_true(j:is_finished())
+    it("waits for nothing after shutdown_background, at the end of a block too",
+      function()
+        local begun, go = gate.new(), gate.new()
+        local task
+        do
+          local r <close> = new()
+          task = r:spawn(function() rt.sleep(math.huge) end)
+          r:spawn_blocking(function(a, b)
+            gate.open(a)
+            gate.pass(b)
+            os.remove(b)
+          end, begun, go)
+          gate.pass(begun)
+          r:shutdown_background()
+          r:close()
+          r:shutdown_timeout(1000)
+        end
+        assert.is_true(select(2, task:join()):is_cancelled())
+        gate.open(go) -- only now may it end
+        gate.gone(go)
+        os.remove(begun)
+      end)
+
+    it("is no error in a task once the runtime was shut down", function()
+      local r <close> = new()
+      r:block_on(function()
+        local inner <close> = new()
+        assert.are.equal(1, inner:spawn_blocking(function()
+          return 1
+        end):await())
+        inner:shutdown_background()
+      end)
     end)
 
     it("is refused in a task, with a time as well; in background it is not",
@@ -313,6 +339,22 @@ flavors(describe, function(new)
           other:shutdown_background()
         end)
       end)
+
+    it("with a limit, shutdown_timeout, waits for what ends in time", function()
+      local r = new()
+      local begun, name = gate.new(), gate.new()
+      local j = r:spawn_blocking(function(a, b)
+        gate.open(a)
+        for _ = 1, 2e6 do end
+        gate.open(b)
+        return 42
+      end, begun, name)
+      gate.pass(begun)
+      r:shutdown_timeout(1000)
+      assert.is_true(os.remove(name))
+      assert.are.same({ true, 42 }, { j:join() })
+      os.remove(begun)
+    end)
 
     it("shutdown_timeout refuses negative times and NaN", function()
       local r <close> = new()
@@ -348,12 +390,39 @@ flavors(describe, function(new)
 
     it("never starts inside the call", function()
       local r <close> = new()
-      r:block_on(function()
-        local before = rt.task_id and rt.worker_index()
-        local j = rt.spawn(function() return rt.task_id() end)
-        assert.are.equal(before, rt.worker_index())
-        assert.are.equal(j:id(), j:await())
-      end)
+      -- A task that does not suspend keeps its worker, and on current_thread
+      -- the only thread, from running what it spawns; so does the caller of
+      -- block_on.
+      local busy = r:metrics().num_workers == 1
+      local name = gate.new()
+      local function spawn_and_look(file)
+        local j = rt.spawn(gate.open, file)
+        local there = io.open(file)
+        if there then there:close() end
+        return j:abort_handle(), there ~= nil
+      end
+      local task, there = r:block_on(r:spawn(spawn_and_look, name))
+      if busy then assert.is_false(there) end
+      while not task:is_finished() do r:block_on(rt.yield_now) end
+      assert.is_true(os.remove(name))
+    end)
+
+    it("finds its worker's state as the last task there left it", function()
+      local r <close> = new()
+      local seen = {}
+      for _ = 1, 40 do
+        local worker, n = r:block_on(r:spawn(function()
+          local count = (rawget(_G, "tasks_here") or 0) + 1
+          rawset(_G, "tasks_here", count)
+          return rt.worker_index() or 1, count
+        end))
+        seen[worker] = (seen[worker] or 0) + 1
+        assert.are.equal(seen[worker], n)
+      end
+      assert.is_nil(r:block_on(r:spawn_blocking(function()
+        return rawget(_G, "tasks_here")
+      end)))
+      assert.is_nil(rawget(_G, "tasks_here"))
     end)
 
     it("has the standard libraries", function()

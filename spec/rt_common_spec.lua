@@ -1,6 +1,7 @@
 -- What holds on every flavour of runtime.  (Tokio: rt_common.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
+local gate = require("spec.support.gate")
 
 flavors(describe, function(new)
   it("block_on runs a function that waits for nothing", function()
@@ -245,17 +246,19 @@ flavors(describe, function(new)
 
   it("shutdown_timeout leaves a blocking function behind", function()
     local r = new()
-    r:block_on(function()
-      local m = r:metrics()
-      rt.spawn_blocking(function()
-        local until_ = os.time() + 2
-        while os.time() < until_ do end
-      end)
-      while m.num_blocking_threads == 0 do m = r:metrics() end
-    end)
+    local begun, go = gate.new(), gate.new()
+    r:spawn_blocking(function(a, b)
+      gate.open(a)
+      gate.pass(b)
+      os.remove(b)
+    end, begun, go)
+    gate.pass(begun)
     r:shutdown_timeout(0.02)
     r:shutdown_timeout(0)
     r:close()
+    gate.open(go) -- only now may it end
+    gate.gone(go)
+    os.remove(begun)
   end)
 
   it("shutdown_timeout returns at once when nothing runs", function()

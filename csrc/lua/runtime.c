@@ -73,10 +73,13 @@ static int wait_for_end(rthL_State *S, Runtime *r, uint64_t timeout) {
   return rc;
 }
 
+/* The first call says how long to wait.  A `<close>` variable that was told not
+** to wait does not wait at the end of its block. */
 static int shut_down(lua_State *L, rthL_State *S, Runtime *r,
                      uint64_t timeout) {
   lua_State *from = S->from;
   int rc;
+  if (r->closed) timeout = 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   S->from = L;
   rc = S->own || timeout == 0 ? rth_runtime_shutdown(r->rt, timeout)

@@ -17,4 +17,13 @@ function gate.pass(name)
   f:close()
 end
 
+-- Waits until it is removed.
+function gate.gone(name)
+  local f
+  repeat
+    f = io.open(name)
+    if f then f:close() end
+  until not f
+end
+
 return gate
