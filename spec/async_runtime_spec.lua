@@ -154,6 +154,13 @@ print(async.block_on(j))
     ]], "false\ttrue\n")
   end)
 
+  it("has the channel, Mutex and RwLock of rt.sync", function()
+    local async = require("rthandle.async_runtime")
+    assert.are.equal(rt.sync.mpsc, async.channel)
+    assert.are.equal(rt.sync.Mutex, async.Mutex)
+    assert.are.equal(rt.sync.RwLock, async.RwLock)
+  end)
+
   it("has no close", function()
     local async = require("rthandle.async_runtime")
     assert.is_nil(async.close)

@@ -259,15 +259,18 @@ describe("a runtime that is collected unclosed", function()
     ]], "after\n")
   end)
 
-  it("cancels its tasks", function()
+  it("cancels its tasks, though there are handles", function()
     check(HEAD .. [[
       local r = rt.Runtime.new { worker_threads = 1 }
+      local h = r:handle()
       local j = r:spawn(function() rt.sleep(math.huge) end)
       r = nil
       collectgarbage()
-      local ok, err = j:join()
-      print(ok, err:is_cancelled())
-    ]], "false\ttrue\n")
+      for _, task in ipairs { j, h:spawn(function() end) } do
+        local ok, err = task:join()
+        print(ok, err:is_cancelled())
+      end
+    ]], "false\ttrue\nfalse\ttrue\n")
   end)
 
   it("is silent once it was closed", function()

@@ -298,7 +298,7 @@ flavors(describe, function(new)
       r:block_on(function()
         local j = rt.spawn(function() return 1 end)
         local other = rt.spawn(function(join) return join:await() end, j)
-        for _, method in ipairs { "await", "join", "abort_handle",
+        for _, method in ipairs { "await", "join", "abort", "abort_handle",
           "is_finished", "id" } do
           raises("JoinHandle was moved", j[method], j)
         end

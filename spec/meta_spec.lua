@@ -38,6 +38,15 @@ for path in pipe:lines() do
 end
 pipe:close()
 
+-- The headings and tables of the reference, where functions have their entries.
+local entries = {}
+for _, page in ipairs { "api", "sync", "net", "io" } do
+  for line in io.lines("docs/" .. page .. ".md") do
+    if line:find("^##") or line:find("^|") then entries[#entries + 1] = line end
+  end
+end
+entries = table.concat(entries, "\n")
+
 local function names_of(t)
   local names = {}
   for name in pairs(t) do
@@ -209,6 +218,17 @@ describe("the annotations name exactly", function()
     local metrics = runtime:metrics()
     assert.are.same(names_of(metrics), fields.Metrics)
     assert.are.same(names_of(metrics.workers[1]), fields.WorkerMetrics)
+  end)
+
+  it("what the reference has an entry for", function()
+    for _, declared in ipairs { functions, of_async_runtime } do
+      for class, names in pairs(declared) do
+        for name in pairs(names) do
+          assert.is_truthy(name == "await" -- see "Awaitables"
+            or entries:find("[`.:]" .. name .. "[(`]"), class .. " " .. name)
+        end
+      end
+    end
   end)
 
   it("the options that Runtime.new takes", function()

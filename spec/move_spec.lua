@@ -141,10 +141,25 @@ describe("modules", function()
     assert.equal("abab", run(string.rep, "ab", 2))
   end)
 
+  it("lend no names to what is deeper, or behind other keys", function()
+    local deepest = { moved = moved, list = {} }
+    moved.deep.er.still = { deeper = {} }
+    moved[1] = {}
+    local a, b = moved.deep.er.still, moved.deep.er.still.deeper
+    local c = moved[1]
+    assert.same({ false, false, true }, { run(function()
+      return rawequal(a, moved.deep.er.still), rawequal(c, moved[1]),
+        b ~= nil and deepest.moved == moved
+    end) })
+    moved.deep.er.still, moved[1] = nil, nil
+  end)
+
   it("include rthandle itself, and what hangs on it", function()
     local spawn, Handle = rt.spawn, rt.Handle
+    local connect = rt.net.TcpStream.connect -- three deep
     local same, n = run(function()
-      return rt == require("rthandle") and Handle == rt.Handle,
+      return rt == require("rthandle") and Handle == rt.Handle
+        and connect == rt.net.TcpStream.connect,
         spawn(function() return 8 end):await()
     end)
     assert.is_true(same)
@@ -289,6 +304,55 @@ describe("objects of the library", function()
     assert.equal(5, back:into_panic().code)
   end)
 
+  it("a TaskLocal, a token, senders and locks are shared", function()
+    local token = rt.CancellationToken.new()
+    local tx, rx = rt.sync.mpsc(1)
+    local subscribed, feed = rt.sync.broadcast(1)
+    local state, watcher = rt.sync.watch("before")
+    local mutex, lock = rt.sync.Mutex(1), rt.sync.RwLock(1)
+    local semaphore, notify = rt.sync.Semaphore(0), rt.sync.Notify()
+    local barrier, cell = rt.sync.Barrier(2), rt.sync.OnceCell()
+    local task = r:spawn(function()
+      token:cancel()
+      tx:send("sent")
+      subscribed:send("told")
+      state:send("after")
+      do local guard <close> = mutex:lock() guard:set(2) end
+      do local guard <close> = lock:write() guard:set(3) end
+      semaphore:add_permits(1)
+      notify:notify_one()
+      cell:set("made")
+      return barrier:wait()
+    end)
+    local leads = r:block_on(function() return barrier:wait() end)
+    assert.is_true(task:await() ~= leads)
+    assert.is_true(token:is_cancelled())
+    assert.equal("sent", rx:try_recv())
+    assert.equal("told", feed:try_recv())
+    assert.equal("after", watcher:borrow())
+    assert.equal(2, mutex:try_lock():get())
+    assert.equal(3, lock:try_read():get())
+    assert.equal(1, semaphore:available_permits())
+    assert.is_true((r:block_on(function() return rt.timeout(5, notify) end)))
+    assert.equal("made", cell:get())
+  end)
+
+  it("receivers and both ends of a oneshot are moved", function()
+    local reply, answer = rt.sync.oneshot()
+    local ends = {
+      Sender = { reply, "send", 1 },
+      Receiver = { select(2, rt.sync.mpsc(1)), "try_recv" },
+      ["Receiver "] = { answer, "try_recv" },
+      ["Receiver  "] = { select(2, rt.sync.broadcast(1)), "try_recv" },
+      ["Receiver   "] = { select(2, rt.sync.watch(1)), "borrow" },
+    }
+    for name, t in pairs(ends) do
+      assert.equal(type(t[1]), (run(type, t[1])))
+      assert.has_error(function() t[1][t[2]](t[1], t[3]) end,
+        name:match("%a+") .. " was moved")
+    end
+  end)
+
   it("a refusal moves nothing", function()
     local j = r:spawn(function() return 1 end)
     refusal(identity, j, coroutine.create(print))
@@ -362,13 +426,38 @@ describe("refusal 1: a captured local is assigned", function()
       assert.is_true(run(moved.count) > 0)
     end)
 
-  it("is lifted by captures = \"copy\"", function()
+  it("does not hold for functions in messages and results", function()
     local n = 0
-    local j = r:handle():spawn_with({ captures = "copy" }, function()
+    local function add() n = n + 1 return n end
+    local tx, rx = rt.sync.mpsc(1)
+    tx:send(add)
+    assert.equal(1, run(function(from) return from:recv()() end, rx))
+    local back = run(function()
+      local own = 5
+      return function() own = own + 1 return own end
+    end)
+    assert.equal(6, back())
+    assert.equal(0, n)
+  end)
+
+  it("is lifted by captures = \"copy\", of every spawn_with", function()
+    local n = 0
+    local function add()
       n = n + 1
       return n
+    end
+    local copy = { captures = "copy" }
+    assert.equal(1, r:handle():spawn_with(copy, add):await())
+    assert.equal(1, r:spawn_with(copy, add):await())
+    r:block_on(function()
+      assert.equal(1, rt.spawn_with(copy, add):await())
+      local set <close> = rt.JoinSet.new()
+      set:spawn_with(copy, add)
+      assert.same({ 1 }, set:join_all())
+      assert.equal(1, rt.scope(function(s)
+        return s:spawn_with(copy, add):await()
+      end))
     end)
-    assert.equal(1, j:await())
     assert.equal(0, n)
   end)
 end)
@@ -519,6 +608,57 @@ describe("refusal 4: a global of the script is read", function()
 end)
 -- luacheck: pop
 
+-- luacheck: push ignore 111 112 113 241
+describe("refusals 2 to 4", function()
+  after_each(function() _G.some_helper = nil end)
+
+  it("hold for functions among the arguments and captured ones, too",
+    function()
+      _G.some_helper = print
+      local results = {}
+      for what, f in pairs {
+        ["stores into the captured table 'results'"] = function()
+          results.x = 1
+        end,
+        ["assigns the global 'some_global'"] = function() some_global = 1 end,
+        ["uses the global 'some_helper'"] = function() some_helper() end,
+      } do
+        assert.matches(": it " .. what, refusal(identity, f), 1, true)
+        assert.matches(", which uses 'f' <", refusal(function() f() end), 1, true)
+        assert.matches(">, which " .. what, refusal(function() f() end), 1, true)
+      end
+    end)
+
+  it("hold on a current_thread runtime and for blocking functions", function()
+    _G.some_helper = print
+    local results, n = {}, 0
+    local ct <close> = rt.Runtime.new { flavor = "current_thread" }
+    for what, f in pairs {
+      ["assigns the captured local 'n'"] = function() n = n + 1 end,
+      ["stores into the captured table 'results'"] = function()
+        results.x = 1
+      end,
+      ["assigns the global 'some_global'"] = function() some_global = 1 end,
+      ["uses the global 'some_helper'"] = function() some_helper() end,
+      ["cannot move upvalue 'r': Runtime"] = function() return r end,
+    } do
+      for _, spawn in ipairs {
+        function() ct:spawn(f) end, function() ct:spawn_blocking(f) end,
+        function() r:spawn_blocking(f) end,
+      } do
+        local ok, err = pcall(spawn)
+        assert.is_false(ok)
+        assert.matches(what, err, 1, true)
+      end
+    end
+    local t = { 1 }
+    local copy = ct:spawn(identity, t):await()
+    assert.same(t, copy)
+    assert.is_false(rawequal(t, copy))
+  end)
+end)
+-- luacheck: pop
+
 describe("refusal 5: a value that may not be moved", function()
   it("names the way to it through captured variables", function()
     local conf = { files = { 1, io.stdout } }
@@ -547,12 +687,20 @@ describe("refusal 5: a value that may not be moved", function()
       refusal(function() return f end), 1, true)
   end)
 
-  it("refuses EnterGuards and Sleeps by their names", function()
+  it("refuses what belongs to one Lua state by its name", function()
     local guard <close> = r:enter()
-    assert.equal("cannot move argument #1: EnterGuard",
-      refusal(identity, guard))
-    assert.equal("cannot move argument #1: Sleep",
-      refusal(identity, rt.time.Sleep(1)))
+    for name, object in pairs {
+      EnterGuard = guard, Sleep = rt.time.Sleep(1), Interval = rt.interval(1),
+      JoinSet = rt.JoinSet.new(), LockGuard = rt.sync.Mutex(1):try_lock(),
+      DropGuard = rt.CancellationToken.new():drop_guard(),
+      coroutine = coroutine.create(print),
+      ["userdata (FILE*)"] = io.stdout,
+    } do
+      assert.equal("cannot move argument #1: " .. name,
+        refusal(identity, object))
+      assert.matches(": cannot move upvalue 'object': " .. name,
+        refusal(function() return object end), 1, true)
+    end
   end)
 
   it("fails the task where it is a result, and says which", function()

@@ -30,7 +30,8 @@ flavors(describe, function(new)
     runtime:block_on(function()
       local listener <close> = assert(net.TcpListener.bind(ANY))
       local serving = rt.spawn_local(function()
-        for stream in listener:incoming() do
+        for stream, peer in listener:incoming() do
+          assert.are.equal(stream:peer_addr(), peer)
           rt.spawn(function(s)
             for line in s:lines() do s:write_all("you said ", line, "\n") end
             s:close()

@@ -2,6 +2,7 @@
 -- error says it happened.  (Tokio: the builder's tests in rt_panic.rs)
 local rt = require("rthandle")
 local script = require("spec.support.script")
+local gate = require("spec.support.gate")
 
 local HERE = debug.getinfo(1, "S").short_src
 
@@ -224,6 +225,26 @@ describe("worker_threads", function()
 end)
 
 describe("max_blocking_threads", function()
+  it("is 512 by default", function()
+    -- Opening a fifo waits for its other end.
+    local fifo = os.tmpname()
+    os.remove(fifo)
+    os.execute("mkfifo " .. fifo)
+    local r = rt.Runtime.new { worker_threads = 1 }
+    for _ = 1, 520 do
+      r:spawn_blocking(function(name) io.open(name):close() end, fifo)
+    end
+    local m
+    repeat -- until no thread is on its way to the queue
+      m = r:metrics()
+    until m.num_blocking_threads + m.blocking_queue_depth == 520
+    local other_end <close> = io.open(fifo, "w")
+    r:close()
+    os.remove(fifo)
+    assert.are.equal(512, m.num_blocking_threads)
+    assert.is_truthy(other_end)
+  end)
+
   it("is how many blocking functions run at a time", function()
     local r <close> = rt.Runtime.new {
       worker_threads = 1, max_blocking_threads = 2,
@@ -385,6 +406,95 @@ describe("name", function()
   it("must be a string without zeros", function()
     refuses({ name = 7 }, "name must be a string, got number")
     refuses({ name = "a\0" }, "name may not contain zeros")
+  end)
+end)
+
+-- A chain of 300 tasks, each of which spawns the next: how many had run when
+-- something else had its turn.
+local function chain(spawn, note)
+  local function link(n)
+    note()
+    if n > 1 then spawn(link, n - 1) end
+  end
+  spawn(link, 300)
+end
+
+describe("event_interval", function()
+  local function ran_before_a_timer(n)
+    local r <close> = rt.Runtime.new {
+      flavor = "current_thread", start_paused = true, event_interval = n,
+    }
+    return r:block_on(function()
+      local ran, seen = 0, nil
+      local sleeper = rt.spawn_local(function()
+        rt.sleep(1)
+        seen = ran
+      end)
+      rt.yield_now()
+      rt.time.advance(2)
+      chain(rt.spawn_local, function() ran = ran + 1 end)
+      sleeper:await()
+      return seen
+    end)
+  end
+
+  it("is the number of tasks between two looks at the timers", function()
+    for _, n in ipairs { 1, 10, 100 } do
+      assert.are.equal(n, ran_before_a_timer(n))
+    end
+    assert.are.equal(300, ran_before_a_timer(1000000))
+  end)
+
+  it("is 61 by default", function()
+    assert.are.equal(61, ran_before_a_timer(nil))
+  end)
+end)
+
+describe("global_queue_interval", function()
+  -- A task that another thread spawned while the chain was there.
+  local function ran_before_the_queue(opts)
+    local r <close> = rt.Runtime.new(opts)
+    local go, done = gate.new(), gate.new()
+    local other = r:spawn_blocking(function(h, a, b)
+      gate.pass(a)
+      local j = h:spawn(function() return rawget(_G, "ran") end)
+      gate.open(b)
+      return j
+    end, r:handle(), go, done)
+    r:block_on(r:spawn(function(a, b)
+      local ran = 0
+      chain(rt.spawn_local, function()
+        ran = ran + 1
+        rawset(_G, "ran", ran)
+      end)
+      rawset(_G, "ran", 0)
+      gate.open(a)
+      gate.pass(b)
+      while ran < 300 do rt.yield_now() end
+    end, go, done))
+    os.remove(go)
+    os.remove(done)
+    return r:block_on(other:await())
+  end
+
+  it("is the number of tasks between two looks at the shared queue", function()
+    for _, n in ipairs { 1, 10, 50 } do
+      local ct = ran_before_the_queue {
+        flavor = "current_thread", global_queue_interval = n,
+      }
+      assert.is_true(ct <= n, ct)
+      local mt = ran_before_the_queue {
+        worker_threads = 1, global_queue_interval = n,
+      }
+      assert.is_true(mt <= n, mt)
+    end
+    assert.are.equal(300, ran_before_the_queue {
+      worker_threads = 1, global_queue_interval = 1000000,
+    })
+  end)
+
+  it("is 31 by default on current_thread", function()
+    assert.are.equal(31, ran_before_the_queue { flavor = "current_thread" })
   end)
 end)
 

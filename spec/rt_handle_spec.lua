@@ -24,6 +24,16 @@ describe("without a runtime", function()
     assert.is_true(err:is_missing_context())
   end)
 
+  it("a TryCurrentError moves to another thread and back", function()
+    local r <close> = rt.Runtime.new { worker_threads = 1 }
+    local _, err = rt.Handle.try_current()
+    local text, missing, back = r:spawn(function(e)
+      return tostring(e), e:is_missing_context(), e
+    end, err):await()
+    assert.are.same({ MISSING, true }, { text, missing })
+    assert.are.equal(MISSING, tostring(back))
+  end)
+
   for name, call in pairs {
     spawn = function() rt.spawn(function() end) end,
     spawn_local = function() rt.spawn_local(function() end) end,
@@ -163,6 +173,19 @@ flavors(describe, function(new, opts)
         return 2
       end))
     end)
+
+  it("block_on of a handle passes values and errors through", function()
+    local r <close> = new()
+    local h, object = r:handle(), {}
+    assert.are.same({ n = 3, object, nil, nil },
+      table.pack(h:block_on(function(...) return ... end, object, nil, nil)))
+    local ok, err = pcall(h.block_on, h, function()
+      rt.yield_now()
+      error(object)
+    end)
+    assert.is_false(ok)
+    assert.are.equal(object, err)
+  end)
 
   it("block_on of a handle in a blocking function runs", function()
     local r <close> = new()

@@ -171,6 +171,12 @@ flavors(describe, function(new)
       assert.are.same({ 1 }, { rt.select { token } })
       assert.are.same({ 1 }, { rt.select { notify } })
       assert.are.same({ 1, "object" }, { rt.select { object } })
+      local btx, brx = rt.sync.broadcast(1)
+      local wtx, wrx = rt.sync.watch(1)
+      btx:send("told")
+      wtx:send(2)
+      assert.are.same({ 1, "told" }, { rt.select { brx } })
+      assert.are.same({ 1, true }, { rt.select { wrx } })
     end)
 
     it_in("lets no branch use up the turn of the others", function()
@@ -255,6 +261,31 @@ flavors(describe, function(new)
         stop = true
       end)
       assert.is_true(stop)
+    end)
+
+    it_in("runs its functions as part of this task", function()
+      local id = rt.task_id()
+      for _, f in ipairs { rt.join, rt.try_join } do
+        assert.are.equal(id, f(rt.task_id)[1])
+      end
+    end)
+
+    it_in("is left by an abort of its task", function()
+      for _, f in ipairs { rt.join, rt.try_join } do
+        local closed = 0
+        local task = rt.spawn_local(function()
+          local function part()
+            local note <close> = setmetatable({}, {
+              __close = function() closed = closed + 1 end })
+            rt.sleep(note and math.huge)
+          end
+          f(part, part)
+        end)
+        rt.yield_now()
+        task:abort()
+        assert.is_true(select(2, task:join()):is_cancelled())
+        assert.are.equal(2, closed)
+      end
     end)
 
     it_in("of nothing gives nothing", function()

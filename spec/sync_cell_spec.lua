@@ -2,6 +2,7 @@
 -- sync_rwlock.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
+local gate = require("spec.support.gate")
 
 local function fails(message, f)
   local ok, err = pcall(f)
@@ -207,6 +208,66 @@ flavors(describe, function(new)
       rx:close()
       assert.are.same({ nil, "closed" }, { tx:send(task) })
       assert.are.equal(7, task:await())
+    end)
+  end)
+end)
+
+flavors(describe, function(new)
+  describe("when its runtime closes, a blocking function that waits", function()
+    -- Runs f(object) as a blocking function, closes the runtime while it waits,
+    -- and answers what it got.
+    local function ended(f, object)
+      local r = new()
+      local begun = gate.new()
+      local j = r:spawn_blocking(function(name, call, o)
+        gate.open(name)
+        return pcall(call, o)
+      end, begun, f, object)
+      gate.pass(begun)
+      os.remove(begun)
+      r:close()
+      return j:await()
+    end
+
+    it("gets closed from a channel", function()
+      local tx, rx = rt.sync.mpsc(1)
+      local full, kept = rt.sync.mpsc(1)
+      local reply, answer = rt.sync.oneshot()
+      local subscribed, feed = rt.sync.broadcast(1)
+      local state, watcher = rt.sync.watch(1)
+      full:send(1)
+      for f, object in pairs {
+        [function(o) return o:recv_many(2) end] = rx,
+        [function(o) return o:send(2) end] = full,
+        [function(o) return o:recv() end] = answer,
+        [function(o) return (o:recv()), select(2, o:recv()) end] = feed,
+        [function(o) return o:changed() end] = watcher:clone(),
+        [function(o) return o:wait_for(function() end) end] = watcher,
+      } do
+        assert.are.same({ true, nil, "closed" }, { ended(f, object) })
+      end
+      assert.is_truthy(tx and kept and reply and subscribed and state)
+    end)
+
+    it("raises from a lock and its kin", function()
+      local mutex, lock = rt.sync.Mutex(1), rt.sync.RwLock(1)
+      local held, also = mutex:try_lock(), lock:try_write()
+      for f, object in pairs {
+        [function(o) o:lock() end] = mutex,
+        [function(o) o:read() end] = lock,
+        [function(o) o:write() end] = lock,
+        [function(o) o:acquire() end] = rt.sync.Semaphore(0),
+        [function(o) o:notified() end] = rt.sync.Notify(),
+        [function(o) o:wait() end] = rt.sync.Barrier(2),
+        [function(o) o:cancelled() end] = rt.CancellationToken.new(),
+      } do
+        local ok, err = ended(f, object)
+        assert.is_false(ok)
+        assert.matches("a runtime was found, but it is being shut down", err,
+          1, true)
+      end
+      held:close()
+      also:close()
     end)
   end)
 end)

@@ -101,6 +101,36 @@ flavors(describe, function(new)
     end)
   end)
 
+  it("answers locked where try_lock would wait", function()
+    local m = rt.sync.Mutex(1)
+    local g = m:try_lock()
+    assert.are.same({ nil, "locked" }, { m:try_lock() })
+    g:close()
+    local again <close> = m:try_lock()
+    assert.are.equal(1, again:get())
+  end)
+
+  it("serves those that wait in their order", function()
+    local r <close> = new()
+    r:block_on(function()
+      local m, order, tasks = rt.sync.Mutex(), {}, {}
+      local first = m:lock()
+      for i = 1, 3 do
+        tasks[i] = rt.spawn_local(function()
+          local g <close> = m:lock()
+          order[#order + 1] = i
+          rt.yield_now()
+          return g ~= nil
+        end)
+        rt.yield_now()
+      end
+      first:close()
+      assert.is_nil((m:try_lock())) -- it is the first one's already
+      for i = 1, 3 do tasks[i]:await() end
+      assert.are.same({ 1, 2, 3 }, order)
+    end)
+  end)
+
   it("passes on when a wait for it is given up", function()
     local r <close> = new()
     r:block_on(function()

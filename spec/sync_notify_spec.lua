@@ -34,6 +34,41 @@ flavors(describe, function(new)
     end)
   end)
 
+  it("wakes one that waits, the first", function()
+    local r <close> = new()
+    r:block_on(function()
+      local n, order, tasks = rt.sync.Notify(), {}, {}
+      for i = 1, 3 do
+        tasks[i] = rt.spawn_local(function()
+          n:notified()
+          order[#order + 1] = i
+        end)
+        rt.yield_now()
+      end
+      n:notify_one()
+      tasks[1]:await()
+      for _ = 1, 5 do rt.yield_now() end
+      assert.are.same({ 1 }, order)
+      n:notify_one()
+      n:notify_one()
+      for i = 2, 3 do tasks[i]:await() end
+      assert.are.same({ 1, 2, 3 }, order)
+    end)
+  end)
+
+  it("passes a notification on when its wait is given up", function()
+    local r <close> = new()
+    r:block_on(function()
+      local n = rt.sync.Notify()
+      local first = rt.spawn_local(function() n:notified() end)
+      local second = rt.spawn_local(function() n:notified() end)
+      rt.yield_now()
+      n:notify_one()
+      first:abort()
+      assert.is_true((rt.timeout(5, second)))
+    end)
+  end)
+
   it("wakes a task on another thread", function()
     local r <close> = new()
     assert.are.equal("woken", r:block_on(function()

@@ -86,6 +86,39 @@ describe("on_thread_start", function()
     assert.are.equal(1, r:spawn(function() return 1 end):await())
   end)
 
+  -- What ipairs answers is such a function.  It is called without arguments,
+  -- and says so: it ran, in a state to which it never moved.
+  it("may be a C function that no module holds", function()
+    local folder = script.folder {
+      ["s.lua"] = [[
+        local r <close> = require("rthandle").Runtime.new {
+          worker_threads = 1, on_thread_start = (ipairs {}),
+        }
+        print(r:spawn(function() return 1 end):await())
+      ]],
+    }
+    local output = script.run(folder .. "/s.lua")
+    script.remove(folder)
+    assert.is_truthy(output:match("^rthandle: on_thread_start failed: "
+      .. "bad argument #2"), output)
+    assert.is_truthy(output:match("\n1\n$"), output)
+  end)
+
+  it("may read what is a global of the script here: it means its own",
+    function()
+      _G.pool = "of the script"
+      local r <close> = rt.Runtime.new {
+        worker_threads = 1,
+        on_thread_start = function()
+          seen = tostring(pool) -- luacheck: ignore 111 113
+        end,
+      }
+      _G.pool = nil
+      assert.are.equal("nil", r:spawn(function()
+        return rawget(_G, "seen")
+      end):await())
+    end)
+
   it("that fails is reported, and tasks run all the same", function()
     local folder = script.folder {
       ["s.lua"] = [[
@@ -101,5 +134,45 @@ describe("on_thread_start", function()
     assert.is_truthy(output:match("rthandle: on_thread_start failed: "
       .. "[^\n]*s.lua:2: bad\nstack traceback:\n"))
     assert.is_truthy(output:match("\n1\n$"))
+  end)
+end)
+
+describe("on_thread_stop", function()
+  local function stops(opts, use)
+    local name = os.tmpname()
+    opts.on_thread_stop = function()
+      local f <close> = io.open(name, "a")
+      f:write(rawget(_G, "last_task") or "none", "\n")
+    end
+    local r = rt.Runtime.new(opts)
+    use(r)
+    r:close()
+    local f <close> = io.open(name)
+    local text = f:read("a")
+    os.remove(name)
+    return text
+  end
+  local function task(what) rawset(_G, "last_task", what) end
+
+  it("runs after the last task of a worker, in its state", function()
+    assert.are.equal("second\n", stops({ worker_threads = 1 }, function(r)
+      r:spawn(task, "first"):await()
+      r:spawn(task, "second"):await()
+    end))
+  end)
+
+  it("runs after the last function of a blocking thread", function()
+    local text = stops({ worker_threads = 1, max_blocking_threads = 1 },
+      function(r)
+        r:spawn_blocking(task, "first"):await()
+        r:spawn_blocking(task, "second"):await()
+      end)
+    assert.is_truthy(text == "second\nnone\n" or text == "none\nsecond\n", text)
+  end)
+
+  it("runs once on current_thread", function()
+    assert.are.equal("task\n", stops({ flavor = "current_thread" }, function(r)
+      for _ = 1, 3 do r:block_on(r:spawn(task, "task")) end
+    end))
   end)
 end)

@@ -2,6 +2,7 @@
 -- error.  Each case is a process of its own.
 local ends = require("spec.support.ends")
 local run, check, count = ends.run, ends.check, ends.count
+local script = require("spec.support.script")
 local HEAD, FLAVORS = ends.HEAD, ends.FLAVORS
 
 describe("a failure that nobody will see", function()
@@ -111,6 +112,29 @@ describe("a failure that nobody will see", function()
       ]]):format(opts), "false\nfalse\nfalse\n")
     end)
   end
+
+  it("is reported on standard error, and warn has no say in it", function()
+    local folder = script.folder { ["s.lua"] = HEAD .. [[
+      warn "@off"
+      local r <close> = rt.Runtime.new { worker_threads = 1 }
+      r:spawn(function() error "boom" end)
+      do local guard = r:enter() end
+      collectgarbage()
+      r:block_on(function()
+        while r:metrics().num_alive_tasks > 0 do rt.yield_now() end
+      end)
+      print "output"
+    ]] }
+    local command = script.command_line(folder .. "/s.lua")
+    local output = script.command(command .. " 2>/dev/null")
+    local errors = script.command("exec 3>&1; { " .. command
+      .. "; } 2>&1 >/dev/null")
+    script.remove(folder)
+    assert.are.equal("output\n", output)
+    assert.are.equal(1, count(errors, "panicked"), errors)
+    assert.are.equal(1, count(errors, "collected without close"), errors)
+    assert.are.equal(0, count(errors, "output"))
+  end)
 
   it("is reported while block_on waits", function()
     local output, status = run(HEAD .. [[

@@ -225,7 +225,8 @@ function JoinHandle:await() end
 ---@return any ...
 function JoinHandle:join() end
 
----Cancels the task where it next suspends. Never raises.
+---Cancels the task where it next suspends. Raises only where the JoinHandle was
+---moved.
 function JoinHandle:abort() end
 
 ---@return rthandle.AbortHandle
