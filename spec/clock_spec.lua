@@ -366,6 +366,52 @@ describe("the test clock", function()
     end)
   end)
 
+  it("stands still where nothing but a sleep for ever is left", function()
+    local r <close> = rt.Runtime.new { worker_threads = 1 }
+    local elsewhere = r:handle()
+    paused(function()
+      rt.spawn_local(rt.sleep, math.huge)
+      local before = rt.now()
+      local tx, rx = rt.sync.oneshot()
+      elsewhere:spawn(function(reply)
+        rt.sleep(0.001) -- the other thread is asleep by now
+        reply:send(true)
+      end, tx)
+      rx:recv()
+      assert.are.equal(before, rt.now())
+    end)
+  end)
+
+  it("goes on as ever after a hundred years", function()
+    paused(function()
+      for _ = 1, 5 do rt.time.advance(20 * 365 * 24 * 3600) end
+      local there = rt.now()
+      rt.sleep_until(there + 10)
+      assert.is_near(there + 10, rt.now(), 1e-3)
+      assert.is_false((rt.timeout(1, rt.sleep, math.huge)))
+      rt.time.resume()
+      assert.is_false((rt.timeout(0.001, rt.sleep, 3600)))
+      assert.is_true(rt.now() < there + 3600)
+    end)
+  end)
+
+  it("goes no further than 292 years, and a sleep beyond is for ever", function()
+    paused(function()
+      for _, s in ipairs { 1e10, 1e18, 1e300, math.huge } do
+        local before = rt.now()
+        assert.matches("bad argument #1 to 'advance' %(the clock does not go "
+          .. "that far%)", select(2, pcall(function() rt.time.advance(s) end)))
+        assert.are.equal(before, rt.now())
+        assert.is_false((rt.timeout(1, rt.sleep, s)))
+        assert.is_false((rt.timeout(1, rt.sleep_until, s)))
+        local interval = rt.interval(s)
+        interval:tick()
+        assert.is_false((rt.timeout(1, interval.tick, interval)))
+        assert.is_true((rt.timeout(s, rt.sleep, 1)))
+      end
+    end)
+  end)
+
   it("advance ends the sleeps that it passes", function()
     paused(function()
       local woken = {}

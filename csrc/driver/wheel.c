@@ -90,6 +90,17 @@ uint64_t rth__wheel_next(const rth__wheel_t *w) {
   return level < RTH_WHEEL_LEVELS ? next_of(w, level) : UINT64_MAX;
 }
 
+uint64_t rth__wheel_first(const rth__wheel_t *w) {
+  unsigned level = first_level(w), slot;
+  uint64_t first = UINT64_MAX;
+  for (slot = 0; level < RTH_WHEEL_LEVELS && slot < RTH_WHEEL_SLOTS; slot++) {
+    const rth_sleep_t *s = w->levels[level].slots[slot];
+    for (; s != NULL; s = s->next)
+      if (s->tick < first) first = s->tick;
+  }
+  return first;
+}
+
 /* Empties a slot; oldest first. */
 static rth_sleep_t *take_slot(rth__wheel_level_t *l, unsigned slot) {
   rth_sleep_t *s = l->slots[slot], *oldest = NULL;

@@ -35,6 +35,9 @@ void rth__wheel_remove(rth__wheel_t *w, rth_sleep_t *s);
 ** earlier, where timers move to a finer level.  UINT64_MAX: no timer. */
 uint64_t rth__wheel_next(const rth__wheel_t *w);
 
+/* The tick of the first timer itself.  UINT64_MAX: no timer.  Looks at many. */
+uint64_t rth__wheel_first(const rth__wheel_t *w);
+
 /* Moves on to tick `now` (never back).  Answers the timers that are due, out
 ** of the wheel, linked by next: by tick, and as inserted within one. */
 rth_sleep_t *rth__wheel_advance(rth__wheel_t *w, uint64_t now);

@@ -457,7 +457,8 @@ void rth_sleep_fini(rth_sleep_t *s);       /* unregisters, drops the handle */
 int rth_sleep_is_elapsed(const rth_sleep_t *s);
 
 /* Test clock of a current_thread runtime.  EINVAL: multi_thread, or already
-** in that state.  Thread: the one that drives it. */
+** in that state.  advance: -ERANGE beyond 292 years, and nothing changes.
+** Thread: the one that drives it. */
 RTH_MUSTUSE int rth_clock_pause(rth_handle_t *h);
 RTH_MUSTUSE int rth_clock_resume(rth_handle_t *h);
 RTH_MUSTUSE int rth_clock_advance(rth_handle_t *h, uint64_t ns);

@@ -107,7 +107,7 @@ int rthL_unknown(lua_State *L, const char *what, const char *key,
 uint64_t rthL_checkseconds(lua_State *L, int arg) {
   lua_Number s = luaL_checknumber(L, arg);
   luaL_argcheck(L, s >= 0, arg, "seconds must be a number from 0");
-  if (s > 1e9) return RTH_FOREVER;
+  if (s > 9e9) return RTH_FOREVER; /* later than any clock goes */
   return (uint64_t)(s * 1e9 + 0.5);
 }
 

@@ -5,6 +5,8 @@
 ** THREADS  the one that runs the Lua state.
 ** OWNS     each timer has a reference to its runtime until the wait is over.
 */
+#include <errno.h>
+
 #include "lua/enter.h"
 #include "lua/fiber.h"
 #include "lua/handle.h"
@@ -215,7 +217,9 @@ static int clock_resume(lua_State *L) {
 static int clock_advance(lua_State *L) {
   uint64_t ns = rthL_checkseconds(L, 1);
   rth_handle_t *h = rthL_checkcurrent(L, rthL_here(L));
-  return clock_result(L, h, rth_clock_advance(h, ns), "time is not frozen");
+  int rc = rth_clock_advance(h, ns);
+  luaL_argcheck(L, rc != -ERANGE, 1, "the clock does not go that far");
+  return clock_result(L, h, rc, "time is not frozen");
 }
 
 void rthL_open_time(lua_State *L, rthL_State *S) {

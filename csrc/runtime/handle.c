@@ -3,6 +3,8 @@
 ** THREADS  any; the clock: the thread that drives.
 ** OWNS     a handle is the core itself: cloning counts.
 */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "blocking/pool.h"
 #include "sched/context.h"
@@ -134,7 +136,10 @@ int rth_clock_resume(rth_handle_t *h) {
 }
 
 int rth_clock_advance(rth_handle_t *h, uint64_t ns) {
+  uint64_t now;
   if (!can(h, 1)) return RTH_EINVAL;
-  rth__store_rlx(&h->frozen, rth__time_add(rth__load_rlx(&h->frozen), ns));
+  now = rth__time_add(rth__load_rlx(&h->frozen), ns);
+  if (now > RTH_TIME_MAX) return -ERANGE;
+  rth__store_rlx(&h->frozen, now);
   return 0;
 }

@@ -101,6 +101,7 @@ static inline int rth__core_empty(const rth_handle_t *h) {
 }
 
 /* Milliseconds of the wheels. */
+#define RTH_TICK_NEVER (UINT64_C(1) << 62)
 uint64_t rth__core_tick_up(const rth_handle_t *h, uint64_t deadline);
 uint64_t rth__core_tick_now(const rth_handle_t *h);
 /* When rth_now will show that tick.  RTH_FOREVER under a paused clock. */

@@ -242,10 +242,10 @@ static int jump_clock(rth__drive_t *d) {
   uint64_t next, main_next;
   rth_metrics_t m;
   if (!rth__load_rlx(&h->paused)) return 0;
-  next = rth__wheel_next(&d->e->wheel);
-  main_next = d->main != NULL ? rth__wheel_next(&d->main->wheel) : UINT64_MAX;
+  next = rth__wheel_first(&d->e->wheel);
+  main_next = d->main != NULL ? rth__wheel_first(&d->main->wheel) : UINT64_MAX;
   if (main_next < next) next = main_next;
-  if (next >= UINT64_C(1) << 62) return 0;
+  if (next >= RTH_TICK_NEVER) return 0;
   rth_handle_metrics(h, &m);
   if (m.running_blocking + m.blocking_queue_depth > 0) return 0;
   rth__store_rlx(&h->frozen, h->started_at + next * RTH_MILLISECOND);

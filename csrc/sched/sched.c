@@ -179,12 +179,10 @@ uint64_t rth_handle_now(const rth_handle_t *ch) {
   return rth_now() - rth__load_rlx(&h->behind);
 }
 
-#define TICK_MAX (UINT64_C(1) << 62)
-
 uint64_t rth__core_tick_up(const rth_handle_t *h, uint64_t deadline) {
   uint64_t ns = deadline > h->started_at ? deadline - h->started_at : 0;
   uint64_t tick = ns / RTH_MILLISECOND + (ns % RTH_MILLISECOND != 0);
-  return deadline == RTH_FOREVER || tick > TICK_MAX ? TICK_MAX : tick;
+  return deadline > RTH_TIME_MAX ? RTH_TICK_NEVER : tick;
 }
 
 uint64_t rth__core_tick_now(const rth_handle_t *h) {
@@ -197,7 +195,7 @@ uint64_t rth__core_tick_time(const rth_handle_t *ch, uint64_t tick) {
   rth_handle_t *h = (rth_handle_t *)(uintptr_t)ch;
   uint64_t ns;
   if (rth__load_rlx(&h->paused)) return RTH_FOREVER;
-  if (tick > (RTH_FOREVER >> 1) / RTH_MILLISECOND) return RTH_FOREVER;
+  if (tick > RTH_TIME_MAX / RTH_MILLISECOND) return RTH_FOREVER;
   ns = rth__time_add(h->started_at, tick * RTH_MILLISECOND);
   return ns + rth__load_rlx(&h->behind); /* wraps where time jumped ahead */
 }

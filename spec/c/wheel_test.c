@@ -226,6 +226,14 @@ static void check_next(void) {
   }
 }
 
+static void check_first(void) {
+  uint64_t first = UINT64_MAX;
+  unsigned i;
+  for (i = 0; i < N; i++)
+    if (items[i].in && items[i].s.tick < first) first = items[i].s.tick;
+  ASSERT_EQ(rth__wheel_first(&wheel), first);
+}
+
 static void random_operations(uint64_t seed, unsigned bits) {
   unsigned step;
   uint64_t order = 0;
@@ -249,6 +257,7 @@ static void random_operations(uint64_t seed, unsigned bits) {
       check_advance(rth__wheel_next(&wheel));
     }
     check_next();
+    check_first();
   }
   while (!rth__wheel_is_empty(&wheel)) check_advance(rth__wheel_next(&wheel));
   ASSERT_EQ(in_list(), 0);
