@@ -53,14 +53,10 @@ static int check_options(const rth_options_t *o) {
   return 0;
 }
 
-/* Searching pays only where another processor can bring work meanwhile. */
-enum { SEARCH_ROUNDS = 200 };
-
 static int init_workers(rth_handle_t *h) {
   unsigned i, n = h->num_workers;
   int err = rth__idle_init(&h->idle, n);
   if (err != 0) return err;
-  h->search_rounds = rth__processors() > 1 ? SEARCH_ROUNDS : 0;
   h->workers = rth__zalloc_aligned(n * sizeof *h->workers, RTH_CACHE_LINE);
   if (h->workers == NULL) return RTH_ENOMEM;
   for (i = 0; i < n; i++) {

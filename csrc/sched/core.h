@@ -30,7 +30,6 @@ struct rth_handle {
   uint64_t started_at;      /* rth_now; zero of the wheels */
   unsigned num_workers;
   unsigned event_interval;
-  unsigned search_rounds; /* before an idle worker sleeps */
   unsigned forks; /* when it was made */
   struct rth__worker *workers; /* multi_thread */
   rth__exec_t *main;           /* current_thread */

@@ -118,25 +118,12 @@ static int work_to_take(rth_handle_t *core) {
   return 0;
 }
 
-/* Searches for a while: work that comes in a stream then finds a worker awake,
-** and who spawns it makes no system call.  Each round is about 40 ns. */
 static rth__task_t *search(rth__worker_t *w) {
-  rth_handle_t *core = w->core;
-  rth__task_t *t;
-  unsigned round;
   if (!w->searching) {
-    if (!rth__idle_start_search(&core->idle)) return NULL;
+    if (!rth__idle_start_search(&w->core->idle)) return NULL;
     w->searching = 1;
   }
-  for (round = 0;; round++) {
-    if ((t = steal(w)) != NULL || round >= core->search_rounds) return t;
-    while (round < core->search_rounds && !work_to_take(core)) {
-      if (!rth__inbox_is_empty(&w->exec.inbox) || rth__closing(core))
-        return NULL;
-      rth__cpu_relax();
-      round++;
-    }
-  }
+  return steal(w);
 }
 
 /* It found something, or sleeps.  Who came while the last searcher searched
