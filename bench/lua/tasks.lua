@@ -267,28 +267,37 @@ end
 benches.timeout_ready = timeouts(function() return empty end)
 benches.timeout_waits = timeouts(function(rt) return rt.yield_now end)
 
--- One of `n` sleeps that are all started, then all cancelled, one second to
--- 1,000 before they would end.
-local function sleeps(n)
+-- One of 1,000 sleeps that are started, then cancelled, long before they would
+-- end, while `pending` others go on.
+local function sleeps(pending)
   return {
     unit = "ns",
     rthandle = function()
       return in_rthandle(function(rt)
-        return ns(n, function()
+        local function start(n)
           local tasks = {}
           for i = 1, n do
-            tasks[i] = rt.spawn_local(rt.sleep, 1 + i % 1000)
+            tasks[i] = rt.spawn_local(rt.sleep, 1000 + i % 1000)
           end
           rt.yield_now()
-          for i = 1, n do tasks[i]:abort() end
-          for i = 1, n do tasks[i]:join() end
+          return tasks
+        end
+        local others = start(pending)
+        collectgarbage()
+        collectgarbage("stop") -- its work grows with what lives
+        local took = ns(1000, function()
+          local tasks = start(1000)
+          for i = 1, 1000 do tasks[i]:abort() end
+          for i = 1, 1000 do tasks[i]:join() end
         end)
+        for i = 1, pending do others[i]:abort() end
+        return took
       end)
     end,
   }
 end
 
-benches.sleep_cancel_1e3 = sleeps(1000)
+benches.sleep_cancel = sleeps(0)
 benches.sleep_cancel_1e5 = sleeps(100000)
 
 -- ---- tasks together --------------------------------------------------------
