@@ -75,6 +75,7 @@ describe("http_server.lua", function()
     local answer = curl("/hello", "-i")
     has(answer, "HTTP/1.1 200 OK\r\n")
     has(answer, "Content-Type: application/json\r\n")
+    assert.truthy(answer:find("\r\nDate: %a+, %d%d %a+ %d+ [%d:]+ GMT\r\n"), answer)
     has(answer, '\r\n\r\n{"message":"Hello, World!"}')
   end)
 
@@ -157,6 +158,14 @@ describe("http_server.lua", function()
     } do
       assert.are.equal(bad, answer_to(bytes), bytes)
     end
+  end)
+
+  it("does not wait for the rest of what is no request", function()
+    rt.main(function()
+      local stream <close> = assert(rt.net.TcpStream.connect(http.address))
+      stream:write_all("garbage\r\n")
+      assert.are.equal("HTTP/1.1 400 Bad Request", stream:read_line())
+    end)
   end)
 
   it("answers 431 where the head has more than 64 KB", function()
