@@ -212,6 +212,18 @@ flavors(describe, function(new, opts)
   end)
 end)
 
+describe("on multi_thread, 1 worker,", function()
+  it("what is polled again and again is neither parked nor stolen", function()
+    local r = rt.Runtime.new { worker_threads = 1 }
+    r:spawn(function() for _ = 1, 1000 do rt.yield_now() end end):await()
+    r:close()
+    local w = r:metrics().workers[1]
+    assert.is_true(w.poll_count >= 1001)
+    assert.is_true(w.park_count < 500)
+    assert.are.equal(0, w.steal_count)
+  end)
+end)
+
 describe("on current_thread", function()
   it("global_queue_depth counts tasks spawned while nobody drives", function()
     local r <close> = rt.Runtime.new { flavor = "current_thread" }

@@ -1,5 +1,5 @@
 -- A module for spec/move_spec.lua: what it holds travels by name.
-local moved = { deep = { er = {} }, Point = {} }
+local moved = { { "behind 1" }, deep = { er = { still = { deeper = {} } } }, Point = {} }
 
 local calls = 0
 -- How often it was called in this thread.
