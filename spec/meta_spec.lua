@@ -69,6 +69,26 @@ local function merged(a, b)
   return all
 end
 
+it("the annotation of each function says what it does and what it takes",
+  function()
+    local files = assert(io.popen("ls " .. META .. "*.lua"))
+    for path in files:lines() do
+      local prose, params = false, {}
+      for line in io.lines(path) do
+        local name, list = line:match("^function ([%w_.:]+)%((.*)%)")
+        for param in (list or ""):gmatch("[%w_.]+") do
+          assert.is_true(params[param], name .. ": " .. param)
+        end
+        if name then assert.is_true(prose, name) end
+        local param = line:match("^%-%-%-@param ([%w_.]+)")
+        if param then params[param] = true end
+        prose = line:find("^%-%-%-") and (prose or line:find("^%-%-%-[^@|]") ~= nil)
+        if line == "" then prose, params = false, {} end
+      end
+    end
+    files:close()
+  end)
+
 describe("the annotations name exactly", function()
   local runtime
 

@@ -21,6 +21,12 @@ TEST(options_that_make_no_sense_are_refused) {
   ASSERT_EQ(rth_runtime_new(&o, &rt), RTH_EINVAL);
 }
 
+TEST(idle_blocking_threads_stay_for_ten_seconds_unless_told) {
+  rth_options_t o;
+  rth_options_init(&o);
+  ASSERT_EQ(o.thread_keep_alive, 10 * SEC);
+}
+
 TEST(the_environment_gives_the_number_of_workers) {
   rth_options_t o = options_for(4);
   rth_runtime_t *rt;

@@ -82,11 +82,13 @@ local Socket = {}
 ---@return true
 function Socket:close() end
 
+---The address of this end.
 ---@return string? address
 ---@return string? message
 ---@return string? code
 function Socket:local_addr() end
 
+---The address of the other end.
 ---@return string? address
 ---@return string? message
 ---@return string? code
@@ -111,6 +113,7 @@ local TcpStream = {}
 ---@return string? code
 function TcpStream:set_nodelay(on) end
 
+---Whether small writes are sent at once.
 ---@return boolean?
 ---@return string? message
 ---@return string? code
@@ -141,9 +144,11 @@ function Listener:accept() end
 ---@return rthandle.Listener
 function Listener:incoming() end
 
+---Accepts no more; who waits in accept gets nil, message, "ECANCELED".
 ---@return true
 function Listener:close() end
 
+---The address it listens on, with the port that the system chose.
 ---@return string? address
 ---@return string? message
 ---@return string? code
@@ -156,6 +161,7 @@ local TcpListenerClass = {}
 ---@field reuse_port? boolean Several listeners may share the address; the system spreads the connections.
 ---@field backlog? integer Connections that may wait to be accepted (1024).
 
+---Listens. May wait for the lookup of a name. nil, message, code where it cannot.
 ---@param address string "127.0.0.1:8080", "[::1]:0", "localhost:80"; or a host, and the port after it
 ---@param options? rthandle.ListenerOptions
 ---@return rthandle.Listener?
@@ -181,6 +187,7 @@ function TcpStreamClass.connect(address, options) end
 ---@class rthandle.UnixListenerClass
 local UnixListenerClass = {}
 
+---Listens on a path. nil, message, code where it cannot.
 ---@param path string
 ---@return rthandle.Listener?
 ---@return string? message
@@ -190,6 +197,7 @@ function UnixListenerClass.bind(path) end
 ---@class rthandle.UnixStreamClass
 local UnixStreamClass = {}
 
+---Connects to the listener of a path. nil, message, code where it cannot.
 ---@async
 ---@param path string
 ---@return rthandle.UnixStream?
@@ -261,6 +269,7 @@ local UdpSocketClass = {}
 ---@class rthandle.UdpOptions
 ---@field reuse_port? boolean Several sockets may share the address.
 
+---A socket for datagrams. May wait for the lookup of a name. nil, message, code where it cannot.
 ---@param address string "host:port"; or a host, and the port after it
 ---@param options? rthandle.UdpOptions
 ---@return rthandle.UdpSocket?

@@ -189,6 +189,7 @@ function Handle:id() end
 ---@return string?
 function Handle:name() end
 
+---Which kind of runtime it is.
 ---@return rthandle.Flavor
 function Handle:runtime_flavor() end
 
@@ -207,6 +208,7 @@ function EnterGuard:close() end
 ---@class rthandle.TryCurrentError
 local TryCurrentError = {}
 
+---True: this code is in no runtime.
 ---@return boolean
 function TryCurrentError:is_missing_context() end
 
@@ -229,9 +231,11 @@ function JoinHandle:join() end
 ---moved.
 function JoinHandle:abort() end
 
+---The right to abort the task, for others.
 ---@return rthandle.AbortHandle
 function JoinHandle:abort_handle() end
 
+---Whether the task has ended.
 ---@return boolean
 function JoinHandle:is_finished() end
 
@@ -246,6 +250,7 @@ local AbortHandle = {}
 ---Cancels the task where it next suspends. Never raises.
 function AbortHandle:abort() end
 
+---Whether the task has ended.
 ---@return boolean
 function AbortHandle:is_finished() end
 
@@ -295,6 +300,7 @@ function Sleep:reset(seconds) end
 ---@return number
 function Sleep:deadline() end
 
+---Whether its deadline has passed.
 ---@return boolean
 function Sleep:is_elapsed() end
 
@@ -367,6 +373,7 @@ function JoinSet:detach_all() end
 ---@class rthandle.JoinSetClass
 local JoinSetClass = {}
 
+---An empty set.
 ---@return rthandle.JoinSet
 function JoinSetClass.new() end
 
@@ -425,6 +432,7 @@ function TaskLocal:scope(value, f, ...) end
 ---@return any
 function TaskLocal:get() end
 
+---A key for values that belong to a task.
 ---@return rthandle.TaskLocal
 function rt.task_local() end
 
@@ -440,6 +448,7 @@ function Interval:tick() end
 ---The next tick is a period from now.
 function Interval:reset() end
 
+---Its period, in seconds.
 ---@return number seconds
 function Interval:period() end
 
@@ -522,6 +531,7 @@ function DropGuard:disarm() end
 ---@class rthandle.CancellationTokenClass
 local CancellationTokenClass = {}
 
+---A token that is not cancelled.
 ---@return rthandle.CancellationToken
 function CancellationTokenClass.new() end
 

@@ -421,24 +421,30 @@ function sync.broadcast(capacity) end
 ---@return rthandle.WatchReceiver rx
 function sync.watch(initial) end
 
+---A lock for one, with a value that may be nil.
 ---@param value? any
 ---@return rthandle.Mutex
 function sync.Mutex(value) end
 
+---A lock for one writer or many readers, with a value that may be nil.
 ---@param value? any
 ---@return rthandle.RwLock
 function sync.RwLock(value) end
 
+---Gives out permits, and gets them back.
 ---@param permits integer
 ---@return rthandle.Semaphore
 function sync.Semaphore(permits) end
 
+---Wakes who waits, without a value.
 ---@return rthandle.Notify
 function sync.Notify() end
 
+---Lets n go on when all have come.
 ---@param n integer
 ---@return rthandle.Barrier
 function sync.Barrier(n) end
 
+---A value that is made once, by whoever needs it first.
 ---@return rthandle.OnceCell
 function sync.OnceCell() end
