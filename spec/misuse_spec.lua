@@ -2,6 +2,7 @@
 -- the tables below is a call that must raise, and name its own line.
 local rt = require("rthandle")
 local async = require("rthandle.async_runtime")
+local gate = require("spec.support.gate")
 local net = rt.net
 
 local HERE = debug.getinfo(1, "S").short_src
@@ -296,3 +297,51 @@ describe("misuse names the caller's line:", function()
     end)
   end
 end)
+
+describe("an error that comes after a wait names the caller's line, too:",
+  function()
+    local function in_task(name, make)
+      it(name, function()
+        r:block_on(function() blames(make()) end)
+      end)
+    end
+
+    in_task("a guard that was released meanwhile", function()
+      local held = rt.sync.Mutex(1):lock()
+      local function release() held:close() rt.yield_now() return 2 end
+      return function() held:update(release); end
+    end)
+
+    in_task("a cell that gets nil", function()
+      return function() rt.sync.OnceCell():get_or_init(rt.yield_now); end
+    end)
+
+    in_task("a cell that gets what may not be moved", function()
+      local function f() rt.yield_now() return co end
+      return function() rt.sync.OnceCell():get_or_init(f); end
+    end)
+
+    for name, call in pairs {
+      sleep = function() rt.sleep(math.huge); end,
+      ["Sleep:await"] = function() rt.time.Sleep(1000):await(); end,
+      ["Interval:tick"] = function() rt.interval_at(rt.now() + 1000, 1):tick(); end,
+      ["Notify:notified"] = function() rt.sync.Notify():notified(); end,
+      ["Barrier:wait"] = function() rt.sync.Barrier(2):wait(); end,
+      select = function() rt.select { function() rt.sleep(1000) end }; end,
+    } do
+      it(name .. " in a blocking function whose runtime closes", function()
+        local other = rt.Runtime.new { worker_threads = 1 }
+        local begun = gate.new()
+        local ended = other:spawn_blocking(function(f, file)
+          gate.open(file)
+          return select(2, pcall(f))
+        end, call, begun)
+        gate.pass(begun)
+        os.remove(begun)
+        other:close()
+        local at = ("%s:%d: "):format(HERE, debug.getinfo(call, "S").linedefined)
+        assert.are.equal(at .. "a runtime was found, but it is being shut down",
+          ended:await())
+      end)
+    end
+  end)
