@@ -150,6 +150,28 @@ describe("a failure that nobody will see", function()
     assert.is_truthy(output:match("boom.*after"), output)
   end)
 
+  it("is reported where a thread dropped it, though that sleeps by then",
+    function()
+      local output, status = run(HEAD .. [[
+        local r <close> = rt.Runtime.new { worker_threads = 1 }
+        local fail, collected = rt.sync.Notify(), rt.sync.Notify()
+        r:block_on(r:spawn(function(fail, collected)
+          collectgarbage "stop" -- none by chance
+          setmetatable({}, { __gc = function() collected:notify_one() end })
+          rt.spawn_blocking(function(fail)
+            fail:notified()
+            error "boom"
+          end, fail)
+        end, fail, collected))
+        r:block_on(collected) -- the worker has nothing to do
+        fail:notify_one()
+        while r:metrics().num_idle_blocking_threads == 0 do end
+        io.stderr:write "after\n"
+      ]])
+      assert.are.equal(0, status)
+      assert.is_truthy(output:match("boom.*after"), output)
+    end)
+
   it("shuts a current_thread runtime down, when told so", function()
     local output, status = run(HEAD .. [[
       local r <close> = rt.Runtime.new {

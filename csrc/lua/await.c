@@ -114,7 +114,7 @@ static int wait_here(lua_State *L, rthL_State *S, rth_handle_t *h, int drive,
   S->from = L;
   S->hook = lua_gethook(S->L);
   S->interrupted = 0;
-  S->ran = 1;
+  S->ran = RTHL_RAN;
   rc = rth_local_block_on(e->local, &opts, ops, self, o);
   S->hook = hook;
   S->from = from;

@@ -289,14 +289,15 @@ void rthL_code_selftest(lua_State *L) {
   rthL_Facts f;
   unsigned seen = 0;
   size_t i;
-  int err = RTHL_BC_UNREADABLE;
+  int err;
   memset(&f, 0, sizeof f);
   if (luaL_loadbufferx(L, source, sizeof source - 1, "=selftest", "t") !=
       LUA_OK)
     lua_error(L);
   lua_call(L, 0, 1);
-  if (lua_dump(L, writer, &buf, 0) == 0)
-    err = rthL_bytecode_facts(buf.p, buf.n, &f);
+  err = lua_dump(L, writer, &buf, 0) != 0
+            ? RTHL_BC_NOMEM
+            : rthL_bytecode_facts(buf.p, buf.n, &f);
   for (i = 0; i < f.n; i++) { /* upvalues: b, a, c, _ENV */
     const rthL_Fact *x = &f.v[i];
     if (x->kind == RTHL_STORES && x->up == 0 && x->line == 3) seen |= 1;
@@ -307,6 +308,7 @@ void rthL_code_selftest(lua_State *L) {
   rthL_realloc(f.v, 0);
   rthL_buf_free(&buf);
   lua_pop(L, 1);
+  if (err == RTHL_BC_NOMEM) luaL_error(L, "not enough memory");
   if (err != 0 || f.n != 4 || seen != 15)
     luaL_error(L, "rthandle needs the bytecode of Lua 5.4");
 }

@@ -47,7 +47,7 @@ static uint64_t collect(rthL_State *S, uint64_t n) {
   uint64_t t0 = rth_now(), t1;
   if (t0 < S->look_after) return S->look_after;
   S->failures = n;
-  S->ran = 0;
+  S->ran = RTHL_REST;
   lua_gc(S->from, LUA_GCCOLLECT);
   t1 = rth_now();
   S->look_after = t1 + 9 * (t1 - t0);
@@ -75,12 +75,30 @@ static void look_for_senders(rthL_State *S) {
   S->senders_after = rth_now() + S->patience;
 }
 
+/* Handles are dropped all the time: only a thread that rests looks for them. */
+static void look_for_handles(rthL_State *S) {
+  uint64_t now = rth_now();
+  if (S->ran == RTHL_RAN) S->handles_after = now + longest;
+  S->ran = RTHL_WAITED;
+  if (now >= S->handles_after) (void)collect(S, rth_counter_get(&made));
+}
+
+/* The first time (rth_now) after both of these. */
+static uint64_t later(uint64_t a, uint64_t b) { return a > b ? a : b; }
+
 uint64_t rthL_look_for_dropped(rthL_State *S) {
-  uint64_t again = rthL_look_for_failures(S), after;
-  if (S->senders == 0 || !S->ran) return again;
-  if (rth_now() >= S->senders_after) look_for_senders(S);
-  if (!S->ran) return again; /* it has looked */
-  after = S->senders_after > S->look_after ? S->senders_after : S->look_after;
+  uint64_t again = rthL_look_for_failures(S), after = RTH_FOREVER;
+  if (S->senders > 0 && S->ran != RTHL_REST) {
+    if (rth_now() >= S->senders_after) look_for_senders(S);
+    after = later(S->senders_after, S->look_after);
+  }
+  if (S->handles > 0 && S->ran != RTHL_REST) {
+    uint64_t other;
+    look_for_handles(S);
+    other = later(S->handles_after, S->look_after);
+    if (other < after) after = other;
+  }
+  if (S->ran == RTHL_REST) return again; /* it has looked */
   return after < again ? after : again;
 }
 

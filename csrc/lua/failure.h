@@ -50,9 +50,10 @@ void rthL_failure_seen(void);
 ** look again at the latest, or RTH_FOREVER.  Thread: the state's. */
 uint64_t rthL_look_for_failures(rthL_State *S);
 /* The same before a thread waits or sleeps: somebody may wait for a sender that
-** was dropped here to be closed, too.  So while this state has senders, each
-** that was dropped is found a second after the last code that ran here, or ten
-** times as long as a collection takes, whichever is later. */
+** was dropped here to be closed, and a JoinHandle may have been dropped whose
+** task is yet to fail.  So while this state has such, each that was dropped is
+** found a second after the last code that ran here, or ten times as long as a
+** collection takes, whichever is later. */
 uint64_t rthL_look_for_dropped(rthL_State *S);
 
 /* Nobody will see f: reports it, unless quiet.  Borrows f. */

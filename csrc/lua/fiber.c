@@ -172,7 +172,7 @@ rthL_Run rthL_fiber_run(rthL_State *S, rthL_Fiber *f, rth_cx_t *cx, int *n) {
   if (f->extra != NULL) f->extra->nnested = 0;
   S->cx = cx;
   S->cur = f;
-  S->ran = 1;
+  S->ran = RTHL_RAN;
   S->running = S->from = co;
   status = lua_resume(co, from, nargs, n);
   S->cx = outer;

@@ -26,6 +26,7 @@ rthL_Remote *rthL_join_new(lua_State *L, rthL_State *S, int name) {
   int nuv = name != 0 ? 2 : 1;
   rthL_Remote *r = rthL_new(L, S, RTHL_JOIN, sizeof *r, nuv);
   r->join.state = RTHL_J_MOVED; /* until it has a core */
+  S->handles++;
   if (name != 0) {
     r->join.named = 1;
     lua_pushvalue(L, name);
@@ -342,8 +343,8 @@ static int join_gc(lua_State *L) {
     }
   }
   j->state = RTHL_J_MOVED;
-  if (core == NULL) return 0;
-  rth_join_free(core);
+  rthL_here(L)->handles--;
+  if (core != NULL) rth_join_free(core);
   return 0;
 }
 

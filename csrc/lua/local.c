@@ -123,6 +123,7 @@ static int keep_failure(lua_State *L, End *e) {
     return 0;
   }
   w = rthL_new(L, e->S, RTHL_WATCH, sizeof *w, 1);
+  e->S->handles++;
   lua_insert(L, -2);
   lua_setiuservalue(L, -2, 1);
   w->core = t->join.u.core;
@@ -172,14 +173,23 @@ static int call(rthL_State *S, lua_CFunction f, End *e) {
   return rc;
 }
 
+/* The core reports it when its JoinHandle goes. */
+static rthL_Failure *unseen(void) {
+  rthL_failure_made();
+  return rthL_failure_nomemory(0);
+}
+
 /* f makes e->failure. */
 static rth_poll_t end_failed(End *e, lua_CFunction f, void **out) {
   rthL_Task *t = e->t;
   e->failure = NULL;
+  *out = NULL;
   if (call(e->S, f, e) != LUA_OK) { /* no memory even for that */
     rthL_fiber_abandon(e->S, &t->fiber, e->cx);
     rthL_failure_free(e->failure);
     t->join.state = RTHL_J_RAW;
+    /* Nor for a watch: it is reported now, unless somebody waits for it. */
+    if (!e->here && t->join.head == NULL) *out = unseen();
   } else if (e->failure == NULL) {
     t->join.state = RTHL_J_CANCELLED;
   } else if (e->here) {
@@ -190,7 +200,7 @@ static rth_poll_t end_failed(End *e, lua_CFunction f, void **out) {
     *out = e->failure;
   }
   ended(e->S, t);
-  return t->join.state == RTHL_J_WATCH ? RTH_FAILED : RTH_READY;
+  return *out != NULL ? RTH_FAILED : RTH_READY;
 }
 
 static rth_poll_t end_values(End *e, void **out) {
@@ -443,6 +453,7 @@ static int watch_gc(lua_State *L) {
   Watch *w = rthL_check(L, rthL_here(L), 1, RTHL_WATCH);
   rth_join_t *core = w->core;
   w->core = NULL;
+  rthL_here(L)->handles--;
   if (core != NULL) rth_join_free(core); /* the core reports it */
   return 0;
 }

@@ -76,6 +76,12 @@ typedef struct rthL_Pooled {
   int ref;
 } rthL_Pooled;
 
+typedef enum rthL_Ran {
+  RTHL_REST,
+  RTHL_RAN,
+  RTHL_WAITED /* and has waited since */
+} rthL_Ran;
+
 typedef struct rthL_State {
   lua_State *L;        /* main thread of the Lua state */
   /* What runs now.  Saved and restored by whoever changes it. */
@@ -117,7 +123,9 @@ typedef struct rthL_State {
   uint64_t dropped;       /* finalized without being closed */
   uint64_t senders_after; /* rth_now before which nobody looks for more */
   uint64_t patience;      /* ns between two looks that find nothing */
-  uint8_t ran;            /* Lua code, since the last look */
+  uint64_t handles;       /* JoinHandles and watches, not yet finalized */
+  uint64_t handles_after; /* as senders_after */
+  uint8_t ran;            /* Lua code, since the last look: an rthL_Ran */
   uint8_t own;         /* a state of a runtime */
   uint8_t closing;     /* lua_close has reached us */
   uint8_t interrupted; /* the last wait ended by Ctrl-C */

@@ -64,6 +64,69 @@ TEST(a_task_that_lacks_memory_is_not_reported_where_failures_are_ignored) {
   _exit(0); /* as above: finalizers that Lua skipped */
 }
 
+/* Whether something that the code writes to standard error has that text. */
+static int reports(const char *text, const char *code, int n, int *done) {
+  char line[256];
+  int before = dup(STDERR_FILENO), found = 0;
+  FILE *f = tmpfile();
+  ASSERT(before >= 0 && f != NULL);
+  dup2(fileno(f), STDERR_FILENO);
+  *done = run_once(code, n) && skipped == 0;
+  dup2(before, STDERR_FILENO);
+  close(before);
+  rewind(f);
+  while (fgets(line, sizeof line, f) != NULL)
+    found |= strstr(line, text) != NULL;
+  fclose(f);
+  return found;
+}
+
+TEST(a_local_task_that_fails_without_memory_is_reported) {
+  static const char code[] =
+      "local rt <const> = require 'rthandle'\n"
+      "local r <close> = rt.Runtime.new { " CURRENT " }\n"
+      "r:block_on(function()\n"
+      "  rt.spawn_local(function() rt.yield_now() error {} end)\n"
+      "  rt.yield_now()\n"
+      "  fail()\n"
+      "  rt.yield_now()\n"
+      "  rt.yield_now()\n"
+      "end)\n";
+  int i, n, done;
+  TIME_LIMIT(60);
+  for (n = 0; n < 2; n++) {
+    rth__store_rel(&forever, n);
+    for (i = 0;; i++) {
+      int reported = reports("panicked", code, i, &done);
+      ASSERT(reported || !done);
+      if (rth__load_acq(&failed) == 0) break;
+      ASSERT_LT(i, 1000);
+    }
+  }
+}
+
+TEST(a_module_that_lacks_memory_when_it_is_opened_says_so) {
+  int i, n, last = 0;
+  for (n = 0; n < 2; n++, last = 0) {
+    rth__store_rel(&forever, n);
+    for (i = 0; !last; i++) {
+      lua_State *L = lua_newstate(allocate, NULL);
+      int rc;
+      luaL_openlibs(L);
+      lua_pushcfunction(L, luaopen_rthandle_core);
+      rth__store_rel(&failed, 0);
+      rth__store_rel(&passes, i);
+      rth__store_rel(&armed, 1);
+      rc = lua_pcall(L, 0, 1, 0);
+      rth__store_rel(&armed, 0);
+      last = rth__load_acq(&failed) == 0;
+      if (rc != LUA_OK) ASSERT_STR_EQ(lua_tostring(L, -1), "not enough memory");
+      lua_close(L);
+      ASSERT_LT(i, 20000);
+    }
+  }
+}
+
 TEST(blocking_functions_that_lack_memory_fail_and_leave_nothing) {
   starve(STARTED,
          "local j = r:spawn_blocking(function(x) return { x } end, 'y')\n"

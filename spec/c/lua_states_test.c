@@ -141,7 +141,9 @@ TEST(states_on_several_threads_talk_over_sockets) {
       "    for line in s:lines() do s:write_all(line, '\\n') end\n"
       "    s:close()\n"
       "  end\n"
-      "  for i = 1, 4 * 3 * 2 do rt.spawn(echo, (assert(listener:accept()))) end\n"
+      "  for i = 1, 4 * 3 * 2 do\n"
+      "    rt.spawn(echo, (assert(listener:accept())))\n"
+      "  end\n"
       "end)\n");
   for (i = 0; i < CLIENTS; i++) pthread_join(t[i], NULL);
   run(L, "listener:close() r:close()");
@@ -171,7 +173,7 @@ static const char waiting[] =
     "      (assert(net.TcpListener.bind '127.0.0.1:0')))\n"
     "    local u = assert(net.UdpSocket.bind '127.0.0.1:0')\n"
     "    spawn(function(s) require 'rthandle'.timeout(9, s.recv, s) end, u)\n"
-    "    spawn(function() require 'rthandle'.net.lookup_host 'localhost:1' end)\n"
+    "    spawn(net.lookup_host, 'localhost:1')\n"
     "  end\n"
     "  all(rt.spawn_local)\n"
     "  all(rt.spawn)\n"
