@@ -23,7 +23,8 @@ local function byte_of(hex) return string.char(tonumber(hex, 16)) end
 
 -- The path in a target, decoded; nil where it leads out of the folder.
 local function path_of(target)
-  local path = target:match("^/[^?#]*")
+  local path = target:match("^/[^?#]*") or
+    target:match("^http://[^/?#]+(/[^?#]*)") -- as a proxy's clients send it
   if not path or path:gsub("%%%x%x", ""):find("%", 1, true) then return nil end
   path = path:gsub("%%(%x%x)", byte_of)
   return not path:find("/%.%.%f[/\0]") and not path:find("\0") and path or nil

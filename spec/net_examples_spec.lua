@@ -120,6 +120,10 @@ describe("http_server.lua", function()
       "Connection: keep-alive\r\n")
   end)
 
+  it("takes a target with a host in it, as a proxy's clients send it", function()
+    assert.are.equal(curl("/hello", ""), curl("/hello", "-x " .. http.address))
+  end)
+
   it("answers 404 for what is not there, and for folders", function()
     assert.are.equal("404", status_of("/nothing"))
     sh("mkdir -p %s/www/sub", folder)
