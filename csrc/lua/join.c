@@ -17,7 +17,7 @@
 struct rthL_JoinOp { /* in a block */
   rthL_Op op;
   rthL_Join *join;   /* NULL: collected, with the coroutine that waits */
-  rthL_JoinOp *next;
+  rthL_JoinOp *next, *before;
   rth_waker_t waker;
   uint8_t linked, joining; /* joining: `join`, not `await` */
 };
@@ -60,22 +60,38 @@ typedef char join_op_fits[sizeof(rthL_JoinOp) <= RTHL_BLOCK ? 1 : -1];
 
 /* ---- the list of waits -------------------------------------------------- */
 
+static void link_last(rthL_JoinOp *o) {
+  rthL_Join *j = o->join;
+  if (o->linked) return;
+  o->next = NULL;
+  o->before = j->head == NULL ? NULL : j->last;
+  if (o->before == NULL)
+    j->head = o;
+  else
+    o->before->next = o;
+  j->last = o;
+  o->linked = 1;
+}
+
+static void unlink_wait(rthL_JoinOp *o) {
+  rthL_Join *j = o->join;
+  if (o->before == NULL)
+    j->head = o->next;
+  else
+    o->before->next = o->next;
+  if (o->next == NULL)
+    j->last = o->before;
+  else
+    o->next->before = o->before;
+  o->linked = 0;
+}
+
 void rthL_join_wake(rthL_Join *j) {
   rthL_JoinOp *o;
   while ((o = j->head) != NULL) {
-    j->head = o->next;
-    o->linked = 0;
+    unlink_wait(o);
     rth_wake(&o->waker);
   }
-}
-
-static void link_last(rthL_JoinOp *o) {
-  rthL_JoinOp **p = &o->join->head;
-  if (o->linked) return;
-  while (*p != NULL) p = &(*p)->next;
-  *p = o;
-  o->next = NULL;
-  o->linked = 1;
 }
 
 static rthL_Remote *remote(rthL_Join *j) { return (rthL_Remote *)j; }
@@ -126,11 +142,8 @@ static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
 /* Takes a wait off the list. */
 static void leave_list(rthL_JoinOp *o) {
   rthL_Join *j = o->join;
-  rthL_JoinOp **p = &j->head;
   int first = j->head == o;
-  while (*p != o) p = &(*p)->next;
-  *p = o->next;
-  o->linked = 0;
+  unlink_wait(o);
   if (j->local || !first || j->u.core == NULL) return;
   if (j->head == NULL) {
     rth_join_unregister(j->u.core);
@@ -324,8 +337,11 @@ static int join_tostring(lua_State *L) {
 /* A coroutine that waits was closed by the script, and collected. */
 static void forget_waits(rthL_Join *j) {
   rthL_JoinOp *o;
-  for (o = j->head; o != NULL; o = o->next) o->join = NULL;
-  rthL_join_wake(j);
+  while ((o = j->head) != NULL) {
+    unlink_wait(o);
+    o->join = NULL;
+    rth_wake(&o->waker);
+  }
 }
 
 static int join_gc(lua_State *L) {

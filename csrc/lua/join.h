@@ -33,6 +33,7 @@ typedef struct rthL_Join {
   } u;
   rthL_JoinOp *head; /* who waits, in order; the first one's waker is the
                         core's where the task was moved */
+  rthL_JoinOp *last; /* good while head is not NULL */
   uint64_t id;
   int n;             /* VALUES: how many */
   uint8_t state;     /* an rthL_JoinState */

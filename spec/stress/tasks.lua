@@ -307,6 +307,29 @@ case("blocking functions leave no memory behind", memory_case,
   { worker_threads = 1 }, function(h, f, i) return h:spawn_blocking(f, i) end,
   long and N or N // 20)
 
+-- The time limit of this file notices if each wait costs as much as there are.
+case("100,000 tasks wait for one and 90,000 give up", function()
+  local r <close> = assert(rt.Runtime.new { flavor = "current_thread" })
+  local n = sanitized and 2000 or 100000
+  r:block_on(function()
+    local notify, waiters, ended = rt.sync.Notify(), {}, 0
+    local one = rt.spawn_local(notify.notified, notify)
+    for i = 1, n do
+      waiters[i] = rt.spawn_local(function()
+        one:await()
+        ended = ended + 1
+      end)
+    end
+    rt.yield_now()
+    for i = 1, n do
+      if i % 10 ~= 0 then waiters[i]:abort() end
+    end
+    notify:notify_one()
+    for i = 1, n do waiters[i]:join() end
+    assert(ended == n // 10, ended)
+  end)
+end)
+
 case("the coroutines of a burst go when nobody needs them any more", function()
   local r <close> = assert(rt.Runtime.new { flavor = "current_thread" })
   r:block_on(function()
