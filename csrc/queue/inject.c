@@ -46,21 +46,23 @@ void rth__inject_push(rth__inject_t *q, rth__task_t *t) {
   push_chain(q, t, t);
 }
 
-/* Turns a chain around; answers its new first. */
-static rth__task_t *reverse(rth__task_t *t) {
+/* Turns a chain around; answers its new first, and adds its length to *n. */
+static rth__task_t *reverse(rth__task_t *t, size_t *n) {
   rth__task_t *before = NULL;
   while (t != NULL) {
     rth__task_t *next = t->next;
     t->next = before;
     before = t;
     t = next;
+    ++*n;
   }
   return before;
 }
 
 void rth__inject_push_list(rth__inject_t *q, const rth__tasklist_t *l) {
   rth__task_t *oldest = l->first;
-  if (oldest != NULL) push_chain(q, reverse(oldest), oldest);
+  size_t n = 0;
+  if (oldest != NULL) push_chain(q, reverse(oldest, &n), oldest);
 }
 
 /* ---- pop: under the lock ------------------------------------------------ */
@@ -71,12 +73,10 @@ static void publish(rth__inject_t *q) {
 
 /* The list, which it fills from `top` when it is empty. */
 static rth__tasklist_t *listed(rth__inject_t *q) {
-  rth__task_t *t;
   if (q->list.first != NULL || rth__load_rlx(&q->top) == NULL) return &q->list;
   rth__store_rel(&q->listed, 1); /* [Q1] before they leave `top` */
   q->list.last = rth__swap_sc(&q->top, NULL); /* [Q1] */
-  q->list.first = reverse(q->list.last);
-  for (t = q->list.first; t != NULL; t = t->next) q->list.n++;
+  q->list.first = reverse(q->list.last, &q->list.n);
   return &q->list;
 }
 
@@ -90,28 +90,18 @@ rth__task_t *rth__inject_pop(rth__inject_t *q) {
   return t;
 }
 
-/* The first n of a list, which has at least that many. */
-static rth__tasklist_t cut(rth__tasklist_t *l, size_t n) {
-  rth__tasklist_t head = {NULL, NULL, n};
-  if (n == 0) return head;
-  head.first = head.last = l->first;
-  while (--n > 0) head.last = head.last->next;
-  l->first = head.last->next;
-  l->n -= head.n;
-  head.last->next = NULL;
-  return head;
-}
-
 rth__tasklist_t rth__inject_pop_part(rth__inject_t *q, size_t parts,
                                      size_t max) {
   rth__tasklist_t *l, batch = {NULL, NULL, 0};
+  rth__task_t *t;
   size_t n;
   if (rth__inject_is_empty(q)) return batch;
   rth__mutex_lock(&q->lock);
   l = listed(q);
   n = l->n / parts + 1;
   if (n > max) n = max;
-  batch = cut(l, n < l->n ? n : l->n);
+  while (batch.n < n && (t = rth__tasklist_take(l)) != NULL)
+    rth__tasklist_add(&batch, t);
   publish(q);
   rth__mutex_unlock(&q->lock);
   return batch;
