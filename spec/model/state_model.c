@@ -317,6 +317,10 @@ static void idle_split(mc_op_t *op) { split(op, "rth__state_to_idle"); }
 static void wake_split(mc_op_t *op) { split(op, "rth__state_wake"); }
 static void drop_join_split(mc_op_t *op) { split(op, "rth__state_drop_join"); }
 static void abort_split(mc_op_t *op) { split(op, "rth__state_abort"); }
+static void resume_split(mc_op_t *op) {
+  if (op->kind == MC_AND && strcmp(op->func, "rth__state_resume") == 0)
+    op->split = 1;
+}
 
 #define MODEL(about, start, bound, ...)                        \
   {.name = about, .setup = start, .threads = {__VA_ARGS__},    \
@@ -348,6 +352,10 @@ static const mc_model_t models[] = {
           join_it),
     MODEL("yields and is aborted", setup_yield_ref, 2, run, happen, abort_it,
           join_it),
+    MODEL("yields between two runners and noise", setup_yield_ref, 1, run, run,
+          noise_and_event, join_it),
+    MODEL("yields between two runners and is aborted", setup_yield_ref, 1, run,
+          run, abort_it, ask_and_leave),
 
     BUG("the output is published relaxed", setup, 2, complete_relaxed, "race",
         run, happen, join_it),
@@ -361,6 +369,8 @@ static const mc_model_t models[] = {
         join_it),
     BUG("dropping the JoinHandle is a load and a store", setup, 2,
         drop_join_split, "", run, happen, ask_and_leave),
+    BUG("resuming is a load and a store", setup_yield_ref, 2, resume_split, "",
+        run, happen, abort_it, join_it),
     BUG("abort is a load and a store", setup_ref, 2, abort_split, "", run,
         happen, abort_it, join_it),
 };
