@@ -13,7 +13,11 @@
 **          on the list of sleepers it looks at all queues.  It is not enough
 **          that the last searcher does: one that came while a searcher was
 **          about to find something else, and this one about to sleep, would
-**          wait for a busy worker (spec/model/idle_model.c).
+**          wait for a busy worker (spec/model/idle_model.c).  A task on its
+**          way from one queue to another is in none, and whoever looks then
+**          may sleep: so the worker that moved it, and runs something else
+**          first, tells the sleepers, or it is a searcher, who tells as it
+**          ends its search.
 */
 #include "sched/worker.h"
 
@@ -33,6 +37,13 @@ void rth__workers_notify(rth_handle_t *core) {
 }
 
 /* ---- queues ------------------------------------------------------------- */
+
+/* Others could take a task that waits here for another one to end. */
+static int has_to_spare(rth__worker_t *w) {
+  uint32_t n = rth__ring_len(&w->ring);
+  return n > 1 ||
+         (n == 1 && (w->lifo != NULL || w->exec.ready.first != NULL));
+}
 
 static void push_ring(rth__worker_t *w, rth__task_t *t) {
   if (rth__ring_push(&w->ring, t, &w->core->inject)) rth__bump(&w->overflows);
@@ -55,7 +66,9 @@ static rth__task_t *from_inject(rth__worker_t *w) {
   rth__tasklist_t batch =
       rth__inject_pop_part(&w->core->inject, w->core->num_workers, max);
   rth__task_t *t = rth__tasklist_take(&batch);
-  if (batch.n > 0) rth__ring_push_batch(&w->ring, &batch);
+  if (batch.n == 0) return t;
+  rth__ring_push_batch(&w->ring, &batch);
+  if (!w->searching) rth__workers_notify(w->core);
   return t;
 }
 
@@ -69,9 +82,11 @@ static rth__task_t *own_task(rth__worker_t *w) {
   if (t != NULL) { /* had its turns: behind the others */
     w->lifo = NULL;
     push_ring(w, t);
+    if (has_to_spare(w)) rth__workers_notify(w->core);
   }
   w->lifo_polls = 0;
-  if (w->tick & 1) {
+  w->pinned_first = !w->pinned_first;
+  if (w->pinned_first) {
     t = rth__exec_next(&w->exec);
     return t != NULL ? t : rth__ring_pop(&w->ring);
   }
@@ -103,6 +118,7 @@ static rth__task_t *steal(rth__worker_t *w) {
     t = rth__ring_steal_into(&victim->ring, &w->ring, &stolen);
     if (t != NULL) {
       rth__store_rlx(&w->steals, rth__load_rlx(&w->steals) + stolen);
+      if (stolen > 1 && !w->searching) rth__workers_notify(core);
       return t;
     }
   }
@@ -161,11 +177,12 @@ static void requeue_yielded(rth__worker_t *w) {
     else
       push_ring(w, t);
   }
+  if (has_to_spare(w)) rth__workers_notify(w->core);
 }
 
 static void turn(rth__worker_t *w) {
   rth__exec_drain(&w->exec);
-  requeue_yielded(w);
+  if (w->exec.yielded.first != NULL) requeue_yielded(w);
   rth__exec_turn(&w->exec);
   if (w->core->options.global_queue_interval == 0) tune(w);
   w->since_turn = 0;

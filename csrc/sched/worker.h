@@ -10,6 +10,7 @@ typedef struct rth__worker {
   /* ---- owner only ---- */
   rth__task_t *lifo;    /* woken or spawned last: next, while caches are warm */
   unsigned lifo_polls;  /* in a row */
+  int pinned_first;     /* of pinned and stealable tasks, last time */
   unsigned tick;        /* tasks run */
   unsigned since_turn;  /* tasks run since the driver's turn */
   unsigned global_queue_interval;
