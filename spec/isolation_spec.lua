@@ -34,6 +34,17 @@ flavors(describe, function(new)
         end)
       end)
     end
+
+    it("set on the coroutine of an ended task is not the next one's", function()
+      local r <close> = new()
+      r:block_on(function()
+        local hits, ended = 0, nil
+        rt.spawn_local(function() ended = coroutine.running() end):await()
+        debug.sethook(ended, function() hits = hits + 1 end, "l")
+        rt.spawn_local(function() return 1 + hits end):await()
+        assert.are.equal(0, hits)
+      end)
+    end)
   end)
 end)
 

@@ -31,6 +31,7 @@ void rthL_fiber_open(lua_State *L, rthL_State *S, rthL_Fiber *f) {
     if (S->npool < S->pool_idle) S->pool_idle = S->npool;
     f->co = S->pool[S->npool].co;
     f->ref = S->pool[S->npool].ref;
+    lua_sethook(f->co, NULL, 0, 0); /* who knows it may have set one since */
     return;
   }
   luaL_checkstack(L, 3, NULL);
