@@ -277,17 +277,24 @@ local function many(h, n, window, spawn)
   for _, j in pairs(joins) do j:await() end
 end
 
+-- The allocator may ask the system for more a few times; what leaks grows each
+-- time.
 local function memory_case(opts, spawn, n)
+  -- The stand-alone interpreter collects by generations, and that lets objects
+  -- with finalizers pile up for long beside many coroutines, used or not.
+  collectgarbage("incremental")
   local r <close> = assert(rt.Runtime.new(opts))
   local h = r:handle()
-  r:block_on(many, h, n // 10, 10000, spawn) -- pools and states are filled
-  local count, rss = collect(), resident()
-  r:block_on(many, h, n, 10000, spawn)
-  local count2, rss2 = collect(), resident()
-  assert(count2 <= count + 1024,
-    ("Lua memory grew from %.0f to %.0f KB"):format(count, count2))
-  assert(rss2 <= rss * 1.25 + 8192,
-    ("resident memory grew from %.0f to %.0f KB"):format(rss, rss2))
+  r:block_on(many, h, n, 10000, spawn) -- pools and states are filled
+  local seen = {}
+  repeat
+    local count, rss = collect(), resident()
+    r:block_on(many, h, n // 4, 10000, spawn)
+    local more, rss_more = collect() - count, resident() - rss
+    table.insert(seen, ("%.0f and %.0f"):format(more, rss_more))
+    assert(#seen < 15, "in each round memory of Lua and resident memory grew by "
+      .. table.concat(seen, ", ") .. " KB")
+  until more < 1024 and rss_more < 2048
   assert(r:metrics().num_alive_tasks == 0)
 end
 
