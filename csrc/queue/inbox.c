@@ -25,12 +25,6 @@ int rth__inbox_push(rth__inbox_t *b, rth__task_t *t) {
 
 rth__task_t *rth__inbox_take(rth__inbox_t *b) {
   rth__task_t *newest = rth__swap_sc(&b->top, NULL); /* [B1] [B2] */
-  rth__task_t *oldest = NULL;
-  while (newest != NULL) {
-    rth__task_t *next = newest->next;
-    newest->next = oldest;
-    oldest = newest;
-    newest = next;
-  }
-  return oldest;
+  size_t n = 0;
+  return rth__task_reverse(newest, &n);
 }

@@ -46,23 +46,10 @@ void rth__inject_push(rth__inject_t *q, rth__task_t *t) {
   push_chain(q, t, t);
 }
 
-/* Turns a chain around; answers its new first, and adds its length to *n. */
-static rth__task_t *reverse(rth__task_t *t, size_t *n) {
-  rth__task_t *before = NULL;
-  while (t != NULL) {
-    rth__task_t *next = t->next;
-    t->next = before;
-    before = t;
-    t = next;
-    ++*n;
-  }
-  return before;
-}
-
 void rth__inject_push_list(rth__inject_t *q, const rth__tasklist_t *l) {
   rth__task_t *oldest = l->first;
   size_t n = 0;
-  if (oldest != NULL) push_chain(q, reverse(oldest, &n), oldest);
+  if (oldest != NULL) push_chain(q, rth__task_reverse(oldest, &n), oldest);
 }
 
 /* ---- pop: under the lock ------------------------------------------------ */
@@ -76,7 +63,7 @@ static rth__tasklist_t *listed(rth__inject_t *q) {
   if (q->list.first != NULL || rth__load_rlx(&q->top) == NULL) return &q->list;
   rth__store_rel(&q->listed, 1); /* [Q1] before they leave `top` */
   q->list.last = rth__swap_sc(&q->top, NULL); /* [Q1] */
-  q->list.first = reverse(q->list.last, &q->list.n);
+  q->list.first = rth__task_reverse(q->list.last, &q->list.n);
   return &q->list;
 }
 

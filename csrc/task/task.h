@@ -57,6 +57,20 @@ static inline void *rth__task_self(const rth__task_t *t) {
   return t->flags & RTH_TASK_BORROWED ? *(void **)(void *)self : self;
 }
 
+/* Turns a chain around; answers its new first, and adds its length to *n.
+** Thread: who has the queue's references. */
+static inline rth__task_t *rth__task_reverse(rth__task_t *t, size_t *n) {
+  rth__task_t *before = NULL;
+  while (t != NULL) {
+    rth__task_t *next = t->next;
+    t->next = before;
+    before = t;
+    t = next;
+    ++*n;
+  }
+  return before;
+}
+
 static inline int rth__task_is_complete(rth__task_t *t) {
   return (rth__state_load(&t->state) & RTH_S_COMPLETE) != 0; /* [S2] */
 }
