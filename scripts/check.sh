@@ -57,6 +57,10 @@ fi
 
 CHECK_BUILD=$1
 shift
+[ $# -gt 0 ] || {
+  echo "no test here has '${ONLY:-}' in its name; see spec/ and spec/c/"
+  exit 1
+}
 CHECK_LIMIT=300 # seconds for one program or one file of specs
 case $CHECK_BUILD in */asan | */tsan) CHECK_LIMIT=900 ;; esac
 [ -z "${STRESS:-}" ] || CHECK_LIMIT=7200

@@ -2,7 +2,7 @@
 #ifndef RTH_CONTEXT_H
 #define RTH_CONTEXT_H
 
-#include "sched/exec.h"
+#include "sched/core.h"
 
 struct rth__worker;
 
@@ -19,6 +19,8 @@ typedef struct rth__context {
 extern _Thread_local rth__context_t rth__context;
 
 /* Polls one task on this executor.  Thread: owner.
+** One that was woken by the end of another, as the runtime closes, must not
+** take that for news: it ends too.
 ** Inline: a coroutine that suspends leaves by longjmp, and then the processor
 ** mispredicts every return up to the loop. */
 static inline void rth__exec_run(rth__exec_t *e, rth__task_t *t) {
@@ -28,6 +30,9 @@ static inline void rth__exec_run(rth__exec_t *e, rth__task_t *t) {
   e->running++;
   e->budget = RTH_BUDGET;
   rth__bump(&e->polls);
+  if (RTH_UNLIKELY(rth__load_rlx(&e->core->ending)) && /* [C3] */
+      !(t->flags & RTH_TASK_ROOT))
+    rth__task_abort(t); /* it is NOTIFIED: this marks, and queues nothing */
   rth__task_run(t, &e->cx);
   e->running--;
   c->exec = outer;

@@ -23,7 +23,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "sched/context.h"
-#include "sched/core.h"
 
 void rth__exec_init(rth__exec_t *e, rth_handle_t *core) {
   e->core = core;

@@ -8,6 +8,9 @@
 **   [C1] refs    unref: sub-ar -> free.
 **   [C2] phase   close: store-rel after the live list was closed -> whoever
 **                sees it closing finds no task added any more: load-acq.
+**   [C3] ending  close: store before the first task is aborted -> whoever runs
+**                a task that the end of another has woken: relaxed, for abort
+**                and wake-ups order them.
 */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -165,6 +168,7 @@ void rth__core_unpark(rth_handle_t *h) {
 }
 
 void rth__core_close(rth_handle_t *h) {
+  rth__store_rlx(&h->ending, 1); /* [C3] */
   rth__live_close(&h->live);
   rth__store_rel(&h->phase, RTH_CLOSING); /* [C2] */
   rth__core_unpark(h);

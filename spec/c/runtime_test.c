@@ -313,6 +313,34 @@ TEST_FLAVORS(tasks_that_wake_each_other_when_dropped_do_not_hang_shutdown) {
   for (i = 0; i < 20; i++) gate_forget(&gates[i]);
 }
 
+/* Between the first and the last task that shutdown finds there are so many
+** that the workers end the first long before. */
+enum { FIRST = 8, BETWEEN = 20000, WAITING = 64 };
+
+static int all_polled(void *fate) {
+  return rth__load_acq(&((fate_t *)fate)->polls) == FIRST + BETWEEN + WAITING;
+}
+
+TEST_FLAVORS(no_task_sees_another_end_by_shutdown) {
+  rth_runtime_t *rt = new_runtime(workers);
+  rth_handle_t *h = rth_runtime_handle(rt);
+  gate_t gate = GATE_INIT;
+  fate_t fate = {0};
+  int i;
+  for (i = 0; i < WAITING; i++)
+    detach(h, (job_t){.fate = &fate, .gate = &gate, .forever = 1});
+  for (i = 0; i < BETWEEN; i++) detach(h, (job_t){.fate = &fate, .forever = 1});
+  for (i = 0; i < FIRST; i++) {
+    job_t first = {.fate = &fate, .gate = &gate};
+    ASSERT_OK(rth_spawn(h, &opening_ops, &first, sizeof first, 0, NULL));
+  }
+  drive_until(rt, all_polled, &fate);
+  close_runtime(rt);
+  ASSERT_FATE(&fate, polls, FIRST + BETWEEN + WAITING);
+  ASSERT_FATE(&fate, drops, FIRST + BETWEEN + WAITING);
+  gate_forget(&gate);
+}
+
 /* ---- shutdown and blocking functions ------------------------------------ */
 
 static void wait_at(void *arg, rth_cx_t *cx) {
