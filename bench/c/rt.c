@@ -286,7 +286,7 @@ static rth_poll_t sleeper_poll(void *self, rth_cx_t *cx, void **out) {
   (void)out;
   if (!f->started) {
     f->started = 1;
-    rth_sleep_init(&f->sleep, cx->handle, rth_now() + 10 * MS);
+    rth_sleep_init_in(&f->sleep, cx->handle, 10 * MS);
   }
   if (rth_sleep_poll(&f->sleep, cx) == RTH_PENDING) return RTH_PENDING;
   rth_sleep_fini(&f->sleep);

@@ -1,7 +1,8 @@
 /* mem - memory of the core.
 **
 ** WHY      one seam, so that tests count what lives and make any allocation
-**          fail; everything else is the system's allocator.
+**          fail; everything else is the system's allocator.  A program counts
+**          nothing: all its threads would meet at that one number.
 ** THREADS  any.
 ** SYNC     `live` is a statistic: relaxed.
 */
@@ -21,17 +22,19 @@ static void *system_alloc(void *old, size_t size) {
 }
 
 static rth_alloc_fn allocator = system_alloc; /* r/o after first use */
+static int counting;                           /* r/o after first use */
 static RTH_ATOMIC(uint64_t) live;
 
 void rth_set_allocator(rth_alloc_fn f) {
   allocator = f != NULL ? f : system_alloc;
 }
 
+void rth_count_allocations(void) { counting = 1; }
 uint64_t rth_live_allocations(void) { return rth__load_rlx(&live); }
 
 void *rth__alloc(size_t size) {
   void *p = allocator(NULL, size);
-  if (p != NULL) (void)rth__add_rlx(&live, 1);
+  if (RTH_UNLIKELY(counting) && p != NULL) (void)rth__add_rlx(&live, 1);
   return p;
 }
 
@@ -59,7 +62,7 @@ void *rth__zalloc_aligned(size_t size, size_t align) {
 
 void rth__free(void *p) {
   if (p == NULL) return;
-  (void)rth__sub_rlx(&live, 1);
+  if (RTH_UNLIKELY(counting)) (void)rth__sub_rlx(&live, 1);
   allocator(p, 0);
 }
 

@@ -442,10 +442,13 @@ typedef struct rth_sleep {
   rth_handle_t *handle;            /* owned */
   rth_waker_t waker;
   uint8_t level, slot, fired;
+  uint8_t ahead; /* not polled yet: the deadline had not passed when made */
 } rth_sleep_t;
 
 /* Starts nothing: the first poll registers.  Takes a reference to h. */
 void rth_sleep_init(rth_sleep_t *s, rth_handle_t *h, uint64_t deadline);
+/* The same for a deadline `ns` from now; the clock is read once, here. */
+void rth_sleep_init_in(rth_sleep_t *s, rth_handle_t *h, uint64_t ns);
 /* READY, PENDING, or FAILED when the runtime was shut down (ESHUTDOWN).
 ** A passed deadline is READY without registering.  A task that had to wait
 ** for a timer stays on its executor (rth_pin).  Thread: the poll's. */
@@ -509,7 +512,9 @@ RTH_MUSTUSE int rth_default_set(rth_handle_t *h);
 /* All memory of the core comes from here.  Set before first use. */
 typedef void *(*rth_alloc_fn)(void *old, size_t size); /* size 0: free */
 void rth_set_allocator(rth_alloc_fn f);
-/* Live allocations of the core; for tests. */
+/* For tests: how many allocations of the core are live, where they are counted
+** from the first use on. */
+void rth_count_allocations(void);
 uint64_t rth_live_allocations(void);
 
 #ifdef __cplusplus

@@ -155,7 +155,7 @@ static void end_pause(rth_connect_t *c) {
 
 static int begin_pause(rth_connect_t *c, rth_cx_t *cx) {
   end_pause(c);
-  rth_sleep_init(&c->pause, cx->handle, rth_handle_now(cx->handle) + PAUSE);
+  rth_sleep_init_in(&c->pause, cx->handle, PAUSE);
   c->paused = 1;
   rth_pin(cx);
   return rth_sleep_poll(&c->pause, cx) == RTH_FAILED ? RTH_ESHUTDOWN

@@ -88,7 +88,7 @@ static int pause_poll(rth_listener_t *l, rth_cx_t *cx) {
 }
 
 static int begin_pause(rth_listener_t *l, rth_cx_t *cx) {
-  rth_sleep_init(&l->pause, cx->handle, rth_handle_now(cx->handle) + PAUSE);
+  rth_sleep_init_in(&l->pause, cx->handle, PAUSE);
   l->paused = 1;
   rth_pin(cx);
   l->io.side[RTH_SIDE_READ].owner = cx->waker.data;

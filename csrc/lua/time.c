@@ -12,12 +12,6 @@
 #include "lua/handle.h"
 #include "lua/move.h"
 
-/* now + seconds, or for ever. */
-static uint64_t deadline_in(rth_handle_t *h, uint64_t ns) {
-  uint64_t now = rth_handle_now(h);
-  return ns >= RTH_FOREVER - now ? RTH_FOREVER : now + ns;
-}
-
 /* ---- rt.sleep ----------------------------------------------------------- */
 
 typedef struct SleepOp { /* in a block: many sleep at once */
@@ -52,27 +46,30 @@ static rth_poll_t sleep_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   return r == RTH_PENDING ? RTH_PENDING : RTH_READY;
 }
 
-static int sleep_to(lua_State *L, rthL_State *S, rth_handle_t *h,
-                    uint64_t deadline) {
+static SleepOp *new_op(lua_State *L, rthL_State *S) {
   static const rthL_OpType type = {sleep_poll, sleep_cancel, sleep_done};
   SleepOp *o = rthL_block_get(S);
-  if (o == NULL) return rthL_raise(L, RTH_ENOMEM);
+  if (o == NULL) (void)rthL_raise(L, RTH_ENOMEM);
   o->op.type = &type;
-  rth_sleep_init(&o->timer, h, deadline);
-  return rthL_await(L, S, &o->op, h);
+  return o;
 }
 
 static int time_sleep(lua_State *L) {
   rthL_State *S = rthL_here(L);
   uint64_t ns = rthL_checkseconds(L, 1);
   rth_handle_t *h = rthL_checkcurrent(L, S);
-  return sleep_to(L, S, h, deadline_in(h, ns));
+  SleepOp *o = new_op(L, S);
+  rth_sleep_init_in(&o->timer, h, ns);
+  return rthL_await(L, S, &o->op, h);
 }
 
 static int time_sleep_until(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  uint64_t t = rthL_checkseconds(L, 1);
-  return sleep_to(L, S, rthL_checkcurrent(L, S), t);
+  uint64_t deadline = rthL_checkseconds(L, 1);
+  rth_handle_t *h = rthL_checkcurrent(L, S);
+  SleepOp *o = new_op(L, S);
+  rth_sleep_init(&o->timer, h, deadline);
+  return rthL_await(L, S, &o->op, h);
 }
 
 static int time_now(lua_State *L) {
@@ -82,6 +79,12 @@ static int time_now(lua_State *L) {
 }
 
 /* ---- Sleep -------------------------------------------------------------- */
+
+/* now + ns, or for ever.  It may be long until such a timer is polled. */
+static uint64_t deadline_in(rth_handle_t *h, uint64_t ns) {
+  uint64_t now = rth_handle_now(h);
+  return ns >= RTH_FOREVER - now ? RTH_FOREVER : now + ns;
+}
 
 typedef struct Sleep Sleep;
 

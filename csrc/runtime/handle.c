@@ -41,7 +41,7 @@ static void give_back(rth__task_t *t) {
 int rth_spawn_blocking(rth_handle_t *h, const rth_future_ops_t *ops,
                        const void *self, size_t size, rth_join_t **out) {
   rth__task_t *t =
-      rth__task_new(&h->sched, ops, self, size, RTH_TASK_BLOCKING);
+      rth__task_new(&h->sched, 0, ops, self, size, RTH_TASK_BLOCKING);
   int err = 0;
   if (t == NULL) return RTH_ENOMEM;
   rth__core_ref(h);

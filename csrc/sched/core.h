@@ -30,7 +30,7 @@ struct rth_handle {
   uint64_t started_at;      /* rth_now; zero of the wheels */
   unsigned num_workers;
   unsigned event_interval;
-  RTH_ATOMIC(int) ending; /* [C3] no task is polled any more; beside what each
+  RTH_ATOMIC(int) ending; /* no task is polled any more; beside what each
                              poll reads, and written once */
   unsigned forks; /* when it was made */
   struct rth__worker *workers; /* multi_thread */

@@ -352,7 +352,8 @@ static void drive_until_done(rth__drive_t *d) {
 
 static rth__task_t *new_root(rth__exec_t *e, const rth_future_ops_t *ops,
                              void *self) {
-  rth__task_t *t = rth__task_new(&e->core->sched, ops, self, 0, RTH_TASK_ROOT);
+  rth__task_t *t =
+      rth__task_new(&e->core->sched, 0, ops, self, 0, RTH_TASK_ROOT);
   if (t == NULL) return NULL;
   t->home = e;
   if (e->counted)

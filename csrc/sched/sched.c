@@ -8,9 +8,9 @@
 **   [C1] refs    unref: sub-ar -> free.
 **   [C2] phase   close: store-rel after the live list was closed -> whoever
 **                sees it closing finds no task added any more: load-acq.
-**   [C3] ending  close: store before the first task is aborted -> whoever runs
-**                a task that the end of another has woken: relaxed, for abort
-**                and wake-ups order them.
+**   `ending` is relaxed: it is set before the first task is aborted, and abort
+**   and wake-ups [S1] order that before the run of any task that is woken by
+**   the end of another.
 */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -97,7 +97,7 @@ static void give_join(rth__task_t *t, rth_join_t **out) {
 
 int rth_spawn(rth_handle_t *h, const rth_future_ops_t *ops, const void *self,
               size_t size, unsigned flags, rth_join_t **out) {
-  rth__task_t *t = rth__task_new(&h->sched, ops, self, size, 0);
+  rth__task_t *t = rth__task_new(&h->sched, 0, ops, self, size, 0);
   rth__worker_t *w = rth__context.worker;
   if (t == NULL) return RTH_ENOMEM;
   rth__core_ref(h);
@@ -128,9 +128,8 @@ int rth_local_spawn_reserved(rth_local_t *l, uint64_t id,
                              const rth_future_ops_t *ops, const void *self,
                              size_t size, rth_join_t **out) {
   rth__task_t *t =
-      rth__task_new(&l->core->sched, ops, self, size, RTH_TASK_LOCAL);
+      rth__task_new(&l->core->sched, id, ops, self, size, RTH_TASK_LOCAL);
   if (t == NULL) return RTH_ENOMEM;
-  if (id != 0) t->id = id;
   t->home = l;
   if (l->counted)
     rth__exec_ref(l);
@@ -168,7 +167,7 @@ void rth__core_unpark(rth_handle_t *h) {
 }
 
 void rth__core_close(rth_handle_t *h) {
-  rth__store_rlx(&h->ending, 1); /* [C3] */
+  rth__store_rlx(&h->ending, 1);
   rth__live_close(&h->live);
   rth__store_rel(&h->phase, RTH_CLOSING); /* [C2] */
   rth__core_unpark(h);

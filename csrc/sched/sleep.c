@@ -19,6 +19,11 @@ void rth_sleep_init(rth_sleep_t *s, rth_handle_t *h, uint64_t deadline) {
   s->deadline = deadline;
 }
 
+void rth_sleep_init_in(rth_sleep_t *s, rth_handle_t *h, uint64_t ns) {
+  rth_sleep_init(s, h, rth__time_add(rth_handle_now(h), ns));
+  s->ahead = ns > 0;
+}
+
 void rth_sleep_unregister(rth_sleep_t *s) {
   if (s->local != NULL) rth__exec_forget(s->local, s);
   rth_waker_drop(&s->waker);
@@ -37,7 +42,9 @@ rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx) {
     /* A task of the runtime that closes is cancelled as it suspends. */
     return rth__closing(e->core) && !cx->root ? RTH_PENDING : RTH_FAILED;
   }
-  if (s->fired || s->deadline <= rth_handle_now(e->core)) return elapsed(s);
+  if (s->fired || (!s->ahead && s->deadline <= rth_handle_now(e->core)))
+    return elapsed(s);
+  s->ahead = 0;
   if (s->local == e) {
     if (rth_waker_same(&s->waker, &cx->waker)) return RTH_PENDING;
     rth_waker_drop(&s->waker);
@@ -60,7 +67,7 @@ void rth_sleep_reset(rth_sleep_t *s, uint64_t deadline) {
   s->waker.ops = NULL;
   rth_sleep_unregister(s);
   s->deadline = deadline;
-  s->fired = 0;
+  s->fired = s->ahead = 0;
   rth_wake(&w); /* who waits, polls again and registers anew */
 }
 

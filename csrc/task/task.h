@@ -75,10 +75,11 @@ static inline int rth__task_is_complete(rth__task_t *t) {
   return (rth__state_load(&t->state) & RTH_S_COMPLETE) != 0; /* [S2] */
 }
 
-/* A task in RTH_S_INITIAL.  self is copied (size > 0) or borrowed (size 0).
-** NULL: no memory.  Thread: any.  Allocates. */
-rth__task_t *rth__task_new(rth__sched_t *s, const rth_future_ops_t *ops,
-                           const void *self, size_t size, unsigned flags);
+/* A task in RTH_S_INITIAL.  id 0: a new one.  self is copied (size > 0) or
+** borrowed (size 0).  NULL: no memory.  Thread: any.  Allocates. */
+rth__task_t *rth__task_new(rth__sched_t *s, uint64_t id,
+                           const rth_future_ops_t *ops, const void *self,
+                           size_t size, unsigned flags);
 
 /* Polls or cancels a task that came out of a queue.  cx has everything but
 ** the waker and the task's id.  Consumes the queue's reference. */

@@ -86,7 +86,7 @@ static const rth_future_ops_t nap_ops = {nap_poll, NULL, nap_drop, NULL};
 static rth_join_t *spawn_nap(rth_handle_t *h, uint64_t ns) {
   struct nap n;
   rth_join_t *j;
-  rth_sleep_init(&n.sleep, h, rth_handle_now(h) + ns);
+  rth_sleep_init_in(&n.sleep, h, ns);
   must(rth_spawn(h, &nap_ops, &n, sizeof n, 0, &j), "rth_spawn");
   return j;
 }

@@ -125,6 +125,7 @@ enum { HARNESS_SAID = 3 };
 ** sanitizer has its say. */
 static void harness_child(const struct harness_test *t) {
   harness_name = t->name;
+  rth_count_allocations();
   t->run();
   if (!harness_allow_live && rth_live_allocations() != 0)
     HARNESS_FAIL("%llu allocations of the core are left",

@@ -95,7 +95,7 @@ static rth_poll_t nap_poll(void *self, rth_cx_t *cx, void **out) {
   rth_poll_t p;
   (void)out;
   if (!n->started)
-    rth_sleep_init(&n->sleep, cx->handle, rth_handle_now(cx->handle) + n->ns);
+    rth_sleep_init_in(&n->sleep, cx->handle, n->ns);
   n->started = 1;
   p = rth_sleep_poll(&n->sleep, cx);
   if (p != RTH_PENDING) rth_sleep_fini(&n->sleep);

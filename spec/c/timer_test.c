@@ -72,6 +72,27 @@ TEST_FLAVORS(a_deadline_that_has_passed_is_ready_at_the_first_poll) {
   close_runtime(rt);
 }
 
+static rth_outcome_t sleep_for(rth_runtime_t *rt, uint64_t ns, fate_t *fate) {
+  rth_outcome_t o;
+  sleeper_t s = {.fate = fate};
+  rth_sleep_init_in(&s.sleep, rth_runtime_handle(rt), ns);
+  ASSERT_OK(rth_runtime_block_on(rt, &sleeper_ops, &s, &o));
+  return o;
+}
+
+TEST_FLAVORS(a_sleep_of_some_time_ends_no_earlier_and_one_of_none_at_once) {
+  rth_runtime_t *rt = new_runtime(workers);
+  fate_t fate = {0};
+  uint64_t ns;
+  for (ns = 1; ns <= 8 * MS; ns *= 3) {
+    uint64_t deadline = now_of(rt) + ns;
+    ASSERT_GE((uint64_t)sleep_for(rt, ns, NULL).value, deadline);
+  }
+  ASSERT_EQ(sleep_for(rt, 0, &fate).how, RTH_READY);
+  ASSERT_FATE(&fate, polls, 1);
+  close_runtime(rt);
+}
+
 TEST_FLAVORS(sleeping_tasks_fail_when_their_runtime_is_shut_down) {
   rth_runtime_t *rt = new_runtime(workers);
   rth_handle_t *h = rth_handle_clone(rth_runtime_handle(rt));
@@ -230,6 +251,18 @@ TEST(advancing_moves_paused_time_by_so_much) {
   rth_outcome_t o;
   ASSERT_OK(rth_runtime_block_on(rt, &advance_ops, &by, &o));
   ASSERT_EQ(now_of(rt), t + by);
+  close_runtime(rt);
+}
+
+TEST(a_sleep_that_is_first_polled_after_its_deadline_is_over) {
+  rth_runtime_t *rt = paused();
+  uint64_t t = now_of(rt), by = 90 * SEC;
+  sleeper_t s = {0};
+  rth_outcome_t o;
+  rth_sleep_init_in(&s.sleep, rth_runtime_handle(rt), SEC);
+  ASSERT_OK(rth_runtime_block_on(rt, &advance_ops, &by, &o));
+  ASSERT_OK(rth_runtime_block_on(rt, &sleeper_ops, &s, &o));
+  ASSERT_EQ((uint64_t)o.value, t + by);
   close_runtime(rt);
 }
 

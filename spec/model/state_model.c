@@ -282,7 +282,7 @@ static void setup_with(const rth_future_ops_t *ops, int refs) {
   int i;
   memset(&w, 0, sizeof w);
   memset(&memory, 0, sizeof memory);
-  task = rth__task_new(&sched, ops, NULL, 0, 0);
+  task = rth__task_new(&sched, 0, ops, NULL, 0, 0);
   w.queued = w.listed = 1;
   for (i = 0; i < refs; i++) rth__state_ref(&task->state);
   spare = (rth_waker_t){&task_waker_ops, task};
