@@ -285,7 +285,7 @@ void rthL_code_selftest(lua_State *L) {
       "local r = b r[1] = 2\n"
       "return function() a = c.x end, y\n"
       "end";
-  rthL_Buf buf = {NULL, 0, 0, 0};
+  rthL_Buf buf = {0};
   rthL_Facts f;
   unsigned seen = 0;
   size_t i;

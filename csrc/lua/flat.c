@@ -20,7 +20,7 @@ typedef struct Flat {
   const void *globals;
   const void *seen[TABLES];
   unsigned nseen;
-  rthL_Buf b; /* of a fixed size */
+  rthL_Buf b;
 } Flat;
 
 rthL_Message *rthL_message_alloc(size_t size, rth_blocks_t *blocks) {
@@ -43,7 +43,7 @@ static unsigned char *open_flat(rthL_Message *msg, int n) {
 
 static rthL_Message *put_plain(lua_State *L, int first, int n,
                                rth_blocks_t *blocks) {
-  rthL_Buf b = {NULL, 0, 0, 0};
+  rthL_Buf b = {0};
   rthL_Message *msg;
   int i;
   for (i = 0; i < n; i++) {
@@ -61,9 +61,7 @@ static rthL_Message *put_plain(lua_State *L, int first, int n,
 /* ---- a small table ------------------------------------------------------ */
 
 static int put_value(Flat *f, int idx) {
-  size_t size = rthL_plain_size(f->L, idx);
-  if (size == 0 || size > f->b.cap - f->b.n) return 0;
-  return rthL_put_plain(f->L, &f->b, idx);
+  return rthL_put_plain(f->L, &f->b, idx) && !f->b.oom;
 }
 
 /* Whether the table at `t` is a new one that travels by what is in it. */
@@ -83,10 +81,8 @@ static int is_fresh(Flat *f, int t, int depth) {
 static int put_table(Flat *f, int t, int depth) {
   lua_State *L = f->L;
   unsigned char narr = 0, nhash = 0; /* each takes a byte at least */
-  size_t at = f->b.n;
-  if (f->b.cap - at < 3 || !is_fresh(f, t, depth)) return 0;
-  f->b.p[at] = RTHL_T_TABLE;
-  f->b.n += 3;
+  unsigned char *head = rthL_buf_room(&f->b, 3); /* stays where it is */
+  if (head == NULL || !is_fresh(f, t, depth)) return 0;
   lua_pushnil(L);
   while (lua_next(L, t) != 0) {
     if (nhash == 0 && lua_isinteger(L, t + 1) &&
@@ -101,8 +97,9 @@ static int put_table(Flat *f, int t, int depth) {
       return 0;
     lua_settop(L, t + 1);
   }
-  f->b.p[at + 1] = narr;
-  f->b.p[at + 2] = nhash;
+  head[0] = RTHL_T_TABLE;
+  head[1] = narr;
+  head[2] = nhash;
   return 1;
 }
 
@@ -120,6 +117,7 @@ static rthL_Message *put_record(lua_State *L, const rthL_Mover *m,
   f.m = m;
   f.b.p = open_flat(msg, 1);
   f.b.cap = RTH_BLOCK_SIZE - sizeof *msg;
+  f.b.fixed = 1;
   if (put_table(&f, t, 0)) return msg;
   rth_block_put(blocks, msg);
   return NULL;

@@ -34,7 +34,8 @@ static inline void *rthL_grow(void *v, size_t *cap, size_t need, size_t size) {
 typedef struct rthL_Buf {
   unsigned char *p;
   size_t n, cap;
-  int oom; /* an append was lost; sticky until the next reset */
+  int fixed; /* the memory is somebody else's: no more than `cap` */
+  int oom;   /* an append was lost; sticky until the next reset */
 } rthL_Buf;
 
 /* Room for `k` more bytes, uninitialised, already counted; NULL: no memory.
@@ -43,7 +44,7 @@ static inline unsigned char *rthL_buf_room(rthL_Buf *b, size_t k) {
   unsigned char *p;
   if (k > b->cap - b->n) {
     size_t cap = b->cap < 128 ? 256 : b->cap * 2;
-    if (k > SIZE_MAX / 2 || b->cap > SIZE_MAX / 4) goto oom;
+    if (b->fixed || k > SIZE_MAX / 2 || b->cap > SIZE_MAX / 4) goto oom;
     if (cap < b->n + k) cap = b->n + k + 64;
     p = (unsigned char *)rthL_realloc(b->p, cap);
     if (p == NULL) goto oom;
