@@ -98,18 +98,22 @@ static void fd_clear(rth__parker_t *p) {
   } while ((n < 0 && errno == EINTR) || n == (ssize_t)sizeof buffer);
 }
 
-/* poll, or where signals are held: they come while it sleeps, and only then,
-** so none comes between the caller's look at what they did and the sleep. */
-static int sleep_on(struct pollfd *fds, nfds_t n, int timeout,
+/* Of one sleep: every system can count so far. */
+#define LONGEST (86400 * RTH_SECOND)
+
+/* Where signals are held, they come while it sleeps, and only then, so none
+** comes between the caller's look at what they did and the sleep. */
+static int sleep_on(struct pollfd *fds, nfds_t n, uint64_t ns,
                     const rth__signals_t *held) {
-#if !defined(__APPLE__) /* has no ppoll: held signals come a little late */
-  struct timespec t = {timeout / 1000, timeout % 1000 * 1000000L};
-  if (held != NULL)
-    return ppoll(fds, n, timeout < 0 ? NULL : &t, &held->before);
-#else
-  if (held != NULL && (timeout < 0 || timeout > 50)) timeout = 50;
+#if !defined(__APPLE__)
+  struct timespec t = {(time_t)(ns / RTH_SECOND), (long)(ns % RTH_SECOND)};
+  return ppoll(fds, n, ns == RTH_FOREVER ? NULL : &t,
+               held != NULL ? &held->before : NULL);
+#else /* has no ppoll: it sleeps a little long, and held signals come late */
+  uint64_t ms = ns / RTH_MILLISECOND + (ns % RTH_MILLISECOND != 0);
+  if (held != NULL && ms > 50) ms = 50;
+  return poll(fds, n, ms > LONGEST / RTH_MILLISECOND ? -1 : (int)ms);
 #endif
-  return poll(fds, n, timeout);
 }
 
 /* Sleeps; clears the descriptor where it was written. */
@@ -118,17 +122,15 @@ static void fd_sleep(rth__parker_t *p, uint64_t deadline,
   struct pollfd fds[3] = {
       {p->fd_read, POLLIN, 0}, {p->io[0], POLLIN, 0}, {p->io[1], POLLIN, 0}};
   nfds_t n = 3;
-  int timeout = -1;
+  uint64_t ns = RTH_FOREVER;
   if (deadline != RTH_FOREVER) {
     uint64_t now = rth_now();
-    uint64_t ms = deadline <= now ? 0
-                                  : (deadline - now + RTH_MILLISECOND - 1) /
-                                        RTH_MILLISECOND;
-    timeout = ms > 0x7fffffff ? 0x7fffffff : (int)ms;
+    ns = deadline > now ? deadline - now : 0;
+    if (ns > LONGEST) ns = LONGEST;
   }
   /* A descriptor of -1 would be passed over, too. */
   if (p->io[0] < 0 && p->io[1] < 0) n = 1;
-  if (sleep_on(fds, n, timeout, held) > 0 && fds[0].revents != 0) fd_clear(p);
+  if (sleep_on(fds, n, ns, held) > 0 && fds[0].revents != 0) fd_clear(p);
 }
 #else
 void fd_wake(rth__parker_t *p);
