@@ -68,13 +68,14 @@ CHECK_FOLDER=$(mktemp -d) || exit 1
 trap 'rm -rf "$CHECK_FOLDER"' EXIT
 export CHECK_BUILD CHECK_LIMIT CHECK_FOLDER RTH_BUILD="$PWD/$CHECK_BUILD"
 
-# __tls_get_addr is left alone: the sanitizer guesses how old versions of glibc
-# have allocated a thread's variables, by their address alone, and crashes in
-# its search for leaks where the guess is wrong.
-export ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1"
-export ASAN_OPTIONS="$ASAN_OPTIONS:intercept_tls_get_addr=0"
+# __tls_get_addr is left alone: the sanitizers guess from a mere address whether
+# an old glibc has allocated a thread's variables there, and crash (in the
+# search for leaks, say) where the guess is wrong.
+both=intercept_tls_get_addr=0
+export ASAN_OPTIONS="$both:detect_leaks=1:detect_stack_use_after_return=1"
 export UBSAN_OPTIONS="print_stacktrace=1"
-export TSAN_OPTIONS="suppressions=$PWD/spec/tsan.supp:second_deadlock_stack=1"
+export TSAN_OPTIONS="$both:second_deadlock_stack=1"
+export TSAN_OPTIONS="$TSAN_OPTIONS:suppressions=$PWD/spec/tsan.supp"
 # Under a sanitizer the interpreter of the specs is the stock one with the
 # sanitizer loaded first.
 sanitizer=${CHECK_BUILD##*/}
