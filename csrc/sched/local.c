@@ -235,23 +235,6 @@ static unsigned run_some(rth__drive_t *d) {
   return n + m;
 }
 
-/* The clock of a paused runtime jumps to the next timer when all is idle; the
-** time a blocking function takes is not idle. */
-static int jump_clock(rth__drive_t *d) {
-  rth_handle_t *h = d->core;
-  uint64_t next, main_next;
-  rth_metrics_t m;
-  if (!rth__load_rlx(&h->paused)) return 0;
-  next = rth__wheel_first(&d->e->wheel);
-  main_next = d->main != NULL ? rth__wheel_first(&d->main->wheel) : UINT64_MAX;
-  if (main_next < next) next = main_next;
-  if (next >= RTH_TICK_NEVER) return 0;
-  rth_handle_metrics(h, &m);
-  if (m.running_blocking + m.blocking_queue_depth > 0) return 0;
-  rth__store_rlx(&h->frozen, h->started_at + next * RTH_MILLISECOND);
-  return 1;
-}
-
 static void turn(rth__drive_t *d) {
   (void)rth__exec_drain(d->e);
   rth__exec_turn(d->e);
@@ -264,6 +247,26 @@ static int idle(rth__drive_t *d) {
   return d->e->ready.first == NULL && d->e->yielded.first == NULL &&
          (d->main == NULL ||
           (d->main->ready.first == NULL && d->main->yielded.first == NULL));
+}
+
+/* The clock of a paused runtime jumps to the next timer when all is idle; the
+** time a blocking function takes is not idle, and what its end has woken was
+** sent before it ceased to count. */
+static int jump_clock(rth__drive_t *d) {
+  rth_handle_t *h = d->core;
+  uint64_t next, main_next;
+  rth_metrics_t m;
+  if (!rth__load_rlx(&h->paused)) return 0;
+  next = rth__wheel_first(&d->e->wheel);
+  main_next = d->main != NULL ? rth__wheel_first(&d->main->wheel) : UINT64_MAX;
+  if (main_next < next) next = main_next;
+  if (next >= RTH_TICK_NEVER) return 0;
+  rth_handle_metrics(h, &m);
+  if (m.running_blocking + m.blocking_queue_depth > 0) return 0;
+  turn(d);
+  if (!idle(d)) return 1;
+  rth__store_rlx(&h->frozen, h->started_at + next * RTH_MILLISECOND);
+  return 1;
 }
 
 /* A signal handler may run while the thread waits, or while it is busy. */

@@ -156,7 +156,7 @@ TEST_FLAVORS(aborted_sleepers_leave_the_wheel) {
   fate_t fate = {0};
   unsigned i;
   for (i = 0; i < 100; i++)
-    joins[i] = spawn_sleep(rt, now_of(rt) + (i + 1) * SEC, &fate);
+    joins[i] = spawn_sleep(rt, now_of(rt) + (i + 1) * 1000 * SEC, &fate);
   drive_until(rt, is_polled, &fate);
   for (i = 0; i < 100; i++) rth_join_abort(joins[i]);
   for (i = 0; i < 100; i++)
@@ -235,6 +235,42 @@ TEST(paused_time_waits_for_a_blocking_function_and_goes_on_after_it) {
   ASSERT_EQ((uint64_t)sleep_in(rt, t + 100 * SEC).value, t + 100 * SEC);
   pthread_join(thread, NULL);
   (void)join_in(rt, j);
+  close_runtime(rt);
+}
+
+/* Waits for a JoinHandle, or for so long that it never does. */
+typedef struct join_or_sleep {
+  joining_t join;
+  sleeper_t sleeper;
+} join_or_sleep_t;
+
+static rth_poll_t join_or_sleep_poll(void *self, rth_cx_t *cx, void **out) {
+  join_or_sleep_t *w = self;
+  rth_poll_t how = rth_sleep_poll(&w->sleeper.sleep, cx);
+  return joining_poll(&w->join, cx, out) == RTH_READY ? RTH_READY : how;
+}
+static void join_or_sleep_drop(void *self) {
+  sleeper_drop(&((join_or_sleep_t *)self)->sleeper);
+}
+static const rth_future_ops_t join_or_sleep_ops = {join_or_sleep_poll, NULL,
+                                                   join_or_sleep_drop, NULL};
+
+/* The driver looks for work, and then whether a blocking function runs: one
+** that ends in between has woken who waits for it. */
+TEST(paused_time_stands_still_when_a_blocking_function_has_just_ended) {
+  rth_runtime_t *rt = paused();
+  rth_handle_t *h = rth_runtime_handle(rt);
+  uint64_t t = now_of(rt);
+  int i;
+  TIME_LIMIT(60);
+  for (i = 0; i < 20000; i++) {
+    join_or_sleep_t w = {.join.join = spawn_blocking(h, (job_t){0})};
+    rth_outcome_t o;
+    rth_sleep_init(&w.sleeper.sleep, h, t + 1000 * SEC);
+    ASSERT_OK(rth_runtime_block_on(rt, &join_or_sleep_ops, &w, &o));
+    rth_join_free(w.join.join);
+    ASSERT_EQ(now_of(rt), t);
+  }
   close_runtime(rt);
 }
 
@@ -363,7 +399,7 @@ TEST_FLAVORS(an_unregistered_sleep_is_forgotten) {
   rth_runtime_t *rt = new_runtime(workers);
   sleeper_t s = {0};
   rth_join_t *j;
-  rth_sleep_init(&s.sleep, rth_runtime_handle(rt), now_of(rt) + SEC);
+  rth_sleep_init(&s.sleep, rth_runtime_handle(rt), now_of(rt) + 1000 * SEC);
   ASSERT_OK(rth_spawn(rth_runtime_handle(rt), &giving_up_ops, &s, sizeof s, 0,
                       &j));
   ASSERT_EQ(join_in(rt, j).how, RTH_READY);
