@@ -150,6 +150,9 @@ build = {
     ["rthandle.meta.net"] = "lua/rthandle/meta/net.lua",
     ["rthandle.meta.rthandle"] = "lua/rthandle/meta/rthandle.lua",
     ["rthandle.meta.sync"] = "lua/rthandle/meta/sync.lua",
+    ["rthandle.meta.task"] = "lua/rthandle/meta/task.lua",
+    ["rthandle.meta.time"] = "lua/rthandle/meta/time.lua",
+    ["rthandle.meta.together"] = "lua/rthandle/meta/together.lua",
   },
   copy_directories = { "csrc/include", "docs", "examples" },
 }
