@@ -80,6 +80,11 @@ static inline int rth__closing(const rth_handle_t *h) {
   /* [C2] */
 }
 
+/* From now on no task of it is polled.  Thread: any. */
+static inline void rth__core_end_polls(rth_handle_t *h) {
+  rth__store_rlx(&h->ending, 1);
+}
+
 /* Lets every thread that drives something of it look again. */
 void rth__core_unpark(rth_handle_t *h);
 /* Marks it, aborts all tasks, wakes every thread that drives.  Idempotent. */

@@ -8,9 +8,9 @@
 **   [C1] refs    unref: sub-ar -> free.
 **   [C2] phase   close: store-rel after the live list was closed -> whoever
 **                sees it closing finds no task added any more: load-acq.
-**   `ending` is relaxed: it is set before the first task is aborted, and abort
-**   and wake-ups [S1] order that before the run of any task that is woken by
-**   the end of another.
+**   `ending` is relaxed: it is set before the first task is aborted or refused,
+**   and abort and wake-ups [S1] order that before the run of any task that is
+**   woken by the end of another.
 */
 #include "base/clock.h"
 #include "base/mem.h"
@@ -167,7 +167,7 @@ void rth__core_unpark(rth_handle_t *h) {
 }
 
 void rth__core_close(rth_handle_t *h) {
-  rth__store_rlx(&h->ending, 1);
+  rth__core_end_polls(h);
   rth__live_close(&h->live);
   rth__store_rel(&h->phase, RTH_CLOSING); /* [C2] */
   rth__core_unpark(h);

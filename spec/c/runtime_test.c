@@ -373,6 +373,57 @@ static job_t blocking_job(blocking_t *b) {
                  .out = &b->out};
 }
 
+/* A task that waits for another one. */
+typedef struct waiting {
+  fate_t *fate;
+  rth_join_t *join;
+} waiting_t;
+
+static rth_poll_t waiting_poll(void *self, rth_cx_t *cx, void **out) {
+  waiting_t *w = self;
+  rth_outcome_t o;
+  *out = NULL;
+  COUNT(w, polls);
+  return rth_join_poll(w->join, &cx->waker, &o);
+}
+
+static void waiting_drop(void *self) {
+  waiting_t *w = self;
+  rth_join_free(w->join);
+  COUNT(w, drops);
+}
+
+static const rth_future_ops_t waiting_ops = {waiting_poll, NULL, waiting_drop,
+                                             NULL};
+
+enum { QUEUED = 5000 };
+
+static int all_wait(void *fate) {
+  return rth__load_acq(&((fate_t *)fate)->polls) == QUEUED;
+}
+
+TEST_FLAVORS(no_task_sees_shutdown_cancel_a_blocking_function_in_the_queue) {
+  rth_options_t options = options_for(workers);
+  rth_runtime_t *rt;
+  blocking_t b = {.gate = GATE_INIT};
+  fate_t fate = {0};
+  int i;
+  options.max_blocking_threads = 1;
+  ASSERT_OK(rth_runtime_new(&options, &rt));
+  rth_join_free(spawn_blocking(rth_runtime_handle(rt), blocking_job(&b)));
+  for (i = 0; i < QUEUED; i++) {
+    rth_handle_t *h = rth_runtime_handle(rt);
+    waiting_t w = {&fate, spawn_blocking(h, (job_t){0})};
+    ASSERT_OK(rth_spawn(h, &waiting_ops, &w, sizeof w, 0, NULL));
+  }
+  drive_until(rt, all_wait, &fate);
+  ASSERT_OK(rth_runtime_shutdown(rt, 0));
+  gate_open(&b.gate);
+  close_runtime(rt);
+  ASSERT_FATE(&fate, polls, QUEUED);
+  ASSERT_FATE(&fate, drops, QUEUED);
+}
+
 static void *open_later(void *gate) {
   usleep(20000);
   gate_open(gate);
