@@ -380,6 +380,79 @@ flavors(describe, function(new)
         return 2
       end))
     end)
+
+    -- Since the runtime closes, what they spawn ends at once, and what that
+    -- had with it.
+    for name, wait in pairs {
+      ["await"] = function() rt.spawn(print):await() end,
+      ["join"] = function() rt.spawn(print):join() end,
+      ["await of a local task"] = function() rt.spawn_local(print):await() end,
+      ["await of a blocking function"] = function()
+        rt.spawn_blocking(print):await()
+      end,
+      ["select"] = function() rt.select { rt.spawn(print) } end,
+      ["scope"] = function()
+        rt.scope(function(s) s:spawn(print) end)
+      end,
+      ["join_next"] = function()
+        local set = rt.JoinSet.new()
+        set:spawn(print)
+        set:join_next()
+      end,
+      ["recv"] = function()
+        local tx, rx = rt.sync.mpsc(1)
+        rt.spawn(print, tx)
+        tx:close()
+        rx:recv()
+      end,
+      ["send"] = function()
+        local tx, rx = rt.sync.mpsc(1)
+        rt.spawn(print, rx)
+        tx:send(1)
+      end,
+      ["recv of a oneshot"] = function()
+        local tx, rx = rt.sync.oneshot()
+        rt.spawn(print, tx)
+        rx:recv()
+      end,
+    } do
+      it("ends a task that runs where it waits for what that ended: " .. name,
+        function()
+          local r <close> = new()
+          local told, ended = false, false
+          r:block_on(function()
+            rt.spawn_local(function()
+              local at_end <close> = setmetatable({}, {
+                __close = function() ended = true end,
+              })
+              assert.is_truthy(at_end)
+              r:shutdown_background()
+              pcall(wait)
+              told = true
+            end)
+            rt.yield_now()
+          end)
+          r:close()
+          assert.is_true(ended)
+          assert.is_false(told)
+        end)
+    end
+
+    it("ends a local task that runs inside the await of the main function",
+      function()
+        local r <close> = new()
+        local told = false
+        local ok, err = pcall(r.block_on, r, function()
+          rt.spawn_local(function()
+            r:shutdown_background()
+            pcall(rt.sleep, 1)
+            told = true
+          end):await()
+        end)
+        assert.is_false(ok)
+        assert.is_true(err:is_cancelled())
+        assert.is_false(told)
+      end)
   end)
 
   describe("a task of spawn", function()

@@ -264,6 +264,7 @@ uint64_t rth_handle_id(const rth_handle_t *h);    /* unique in the process */
 const char *rth_handle_name(const rth_handle_t *h); /* or NULL */
 rth_flavor_t rth_handle_flavor(const rth_handle_t *h);
 unsigned rth_handle_num_workers(const rth_handle_t *h); /* 1: current_thread */
+/* Whether its shutdown has begun: seen by whoever sees what that ended. */
 int rth_handle_is_shutdown(const rth_handle_t *h);
 void *rth_handle_arg(const rth_handle_t *h);      /* rth_options.arg */
 

@@ -48,6 +48,10 @@ int rthL_may_suspend(lua_State *L, rthL_State *S) {
   return refusal(L, S) == NULL;
 }
 
+int rthL_ends_here(lua_State *L, rthL_State *S) {
+  return S->cur != NULL && rthL_ends(S->cx) && rthL_may_suspend(L, S);
+}
+
 /* The wait will not be: leaves the operation. */
 static void leave(lua_State *L, rthL_State *S, rthL_Op *op) {
   if (op->type->cancel(S, op, L)) lua_error(L);

@@ -107,6 +107,14 @@ int rthL_await_pending(lua_State *L, rthL_State *S, rthL_Op *op);
 /* Whether this code, in a fiber, may suspend it. */
 int rthL_may_suspend(lua_State *L, rthL_State *S);
 
+/* Whether the polled task ends where it next suspends, for its runtime closes.
+** What that ended is no answer to it: a wait that has no other suspends. */
+static inline int rthL_ends(const rth_cx_t *cx) {
+  return !cx->root && rth_handle_is_shutdown(cx->handle);
+}
+/* The same for code that looks before it waits. */
+int rthL_ends_here(lua_State *L, rthL_State *S);
+
 /* Whether the stock interpreter's SIGINT handler set its hook on the main
 ** thread since the wait began that S->hook is of. */
 int rthL_interrupted(const rthL_State *S);

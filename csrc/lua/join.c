@@ -122,15 +122,20 @@ static int may_run_here(rthL_State *S, rthL_Join *j) {
                       !rth_join_is_aborted(j->u.core));
 }
 
+static rth_poll_t answer(const rthL_Join *j, const rth_cx_t *cx) {
+  return rthL_join_cancelled(j) && rthL_ends(cx) ? RTH_PENDING : RTH_READY;
+}
+
 static rth_poll_t join_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   rthL_JoinOp *o = (rthL_JoinOp *)op;
   rthL_Join *j = o->join;
   (void)S;
-  if (j == NULL || j->state != RTHL_J_PENDING) return RTH_READY;
+  if (j == NULL) return RTH_READY;
+  if (j->state != RTHL_J_PENDING) return answer(j, cx);
   link_last(o);
   if (!j->local && j->head == o) {
     rth_waker_drop(&o->waker); /* settling wakes the others only */
-    if (ask_core(j, &cx->waker) == RTH_READY) return RTH_READY;
+    if (ask_core(j, &cx->waker) == RTH_READY) return answer(j, cx);
   }
   if (!rth_waker_same(&o->waker, &cx->waker)) {
     rth_waker_drop(&o->waker);
@@ -253,6 +258,7 @@ static int is_ready(lua_State *L, rthL_State *S, rthL_Join *j) {
       (!may_run_here(S, j) || !rthL_may_suspend(L, S) ||
        !rthL_local_run_here(S, (rthL_Task *)j, S->cx)))
     return 0;
+  if (rthL_join_cancelled(j) && rthL_ends_here(L, S)) return 0;
   return rth_budget(S->cx);
 }
 

@@ -70,6 +70,11 @@ rthL_Remote *rthL_join_new(lua_State *L, rthL_State *S, int name);
 /* Whether its task has ended with a failure (and was not just cancelled).
 ** Asks the core, which wakes all who wait. */
 int rthL_join_failed(rthL_Join *j);
+/* Whether it was cancelled.  Asks nobody. */
+static inline int rthL_join_cancelled(const rthL_Join *j) {
+  return j->state == RTHL_J_CANCELLED ||
+         (j->state == RTHL_J_ERROR && j->cancelled);
+}
 /* It ended: wakes all who wait. */
 void rthL_join_wake(rthL_Join *j);
 /* Pushes the name of the task of the JoinHandle at idx; answers it, or

@@ -46,7 +46,12 @@ static int outcome(lua_State *L, rthL_State *S, rthL_Set *s, rth_msg_t *m,
 }
 
 static rth_poll_t next_poll(rthL_WaitOp *o, const rth_waker_t *waker) {
-  return rth_mpsc_recv_poll(o->core, &o->wait, waker, &o->message);
+  rth_poll_t r = rth_mpsc_recv_poll(o->core, &o->wait, waker, &o->message);
+  if (r == RTH_READY) {
+    rthL_Join *j = rthL_ended(o->message)->join;
+    o->cancelled = !rthL_join_failed(j) && rthL_join_cancelled(j);
+  }
+  return r;
 }
 
 static int next_finish(lua_State *L, rthL_State *S, rthL_WaitOp *o) {

@@ -244,6 +244,7 @@ rth_poll_t rthL_local_run_here(rthL_State *S, rthL_Task *t, rth_cx_t *cx) {
   /* Where it suspends, its operation wakes the task that awaits it; that does
   ** no harm: the core has it in its queue and polls it under its own waker. */
   mine.task_id = t->join.id;
+  mine.root = 0;
   if (t->join.fresh) fresh_unlink(S, t);
   S->depth++;
   t->join.here = 1;

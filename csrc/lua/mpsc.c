@@ -46,6 +46,11 @@ static rthL_Box *check_send(lua_State *L, rthL_State *S, int *closed) {
   return b;
 }
 
+/* Whether this code is told that the channel is closed. */
+static int is_told(lua_State *L, rthL_State *S, const rthL_Box *b) {
+  return b->core == NULL || !rthL_ends_here(L, S);
+}
+
 /* A finalizer that ran while m was encoded may have closed the sender. */
 static int try_send(const rthL_Box *b, rth_msg_t *m) {
   return b->core != NULL ? rth_mpsc_try_send(b->core, m) : RTH_ECLOSED;
@@ -59,12 +64,12 @@ static int tx_send(lua_State *L) {
   rth_handle_t *h;
   rthL_WaitOp *o;
   rth_msg_t *m;
-  if (closed) return rthL_nil_and(L, "closed");
+  if (closed && is_told(L, S, b)) return rthL_nil_and(L, "closed");
   h = rthL_wait_handle(L, S); /* may raise: not with the message in hand */
   m = rthL_sync_encode(L, S, 2);
   if (rthL_may_try(S) || b->core == NULL) {
     int rc = try_send(b, m);
-    if (rc != RTH_EAGAIN) {
+    if (rc == RTH_OK || (rc == RTH_ECLOSED && is_told(L, S, b))) {
       rthL_tried(S);
       return sent(L, rc, m);
     }
@@ -137,7 +142,8 @@ static int rx_recv(lua_State *L) {
     rth_msg_t *m;
     int rc = rth_mpsc_try_recv(b->core, &m);
     if (rc != RTH_EAGAIN) rthL_tried(S);
-    if (rc == RTH_ECLOSED) return rthL_nil_and(L, "closed");
+    if (rc == RTH_ECLOSED && is_told(L, S, b))
+      return rthL_nil_and(L, "closed");
     if (rc == RTH_OK) {
       rthL_sync_push(L, S, m);
       return 1;

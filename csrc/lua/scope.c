@@ -28,6 +28,7 @@ typedef struct Scope {
   int kept;        /* in the registry; 0: it has not begun, or is over */
   uint8_t raised;  /* the function failed first: the error is kept */
   uint8_t stopping;
+  uint8_t cancelled; /* one of the tasks was */
 } Scope;
 
 /* ---- stopping ----------------------------------------------------------- */
@@ -77,6 +78,7 @@ static void task_ended(rthL_State *S, Scope *s, rth_msg_t *m) {
   lua_State *L = S->from;
   rthL_Ended *e = rthL_ended(m);
   int first = rthL_join_failed(e->join) && !s->stopping;
+  if (rthL_join_cancelled(e->join)) s->cancelled = 1;
   if (!lua_checkstack(L, 8)) { /* it stays with the scope */
     m->drop(m);
     s->set.n--;
@@ -132,7 +134,10 @@ static rth_poll_t scope_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
     if (close_body(S, s, cx, S->from)) lua_pop(S->from, 1);
     drain(S, s, cx); /* it may have spawned even then */
   }
-  return s->run == RTHL_WAITS || s->set.n > 0 ? RTH_PENDING : RTH_READY;
+  if (s->run == RTHL_WAITS || s->set.n > 0) return RTH_PENDING;
+  /* Without a failure it would be as if all had gone well. */
+  return s->cancelled && !s->stopping && rthL_ends(cx) ? RTH_PENDING
+                                                       : RTH_READY;
 }
 
 /* Nobody waits any more: nothing can wait for the tasks. */

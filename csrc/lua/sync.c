@@ -49,7 +49,10 @@ static rth_poll_t wait_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   rthL_WaitOp *o = (rthL_WaitOp *)op;
   (void)S;
   o->result = o->type->poll(o, &cx->waker);
-  if (o->result != RTH_PENDING) return RTH_READY;
+  if (o->result != RTH_PENDING)
+    return (o->result == RTH_FAILED || o->cancelled) && rthL_ends(cx)
+               ? RTH_PENDING /* all who could give something have gone */
+               : RTH_READY;
   if (!cx->root || !rth_handle_is_shutdown(cx->handle)) return RTH_PENDING;
   rth_wait_cancel(&o->wait);
   o->result = RTH_FAILED;

@@ -41,6 +41,7 @@ struct rthL_WaitOp {
   rth_poll_t result;
   uint8_t shut;          /* FAILED, for the runtime has ended */
   uint8_t counted;       /* the message is shared: ours is a reference */
+  uint8_t cancelled;     /* all it says is that a task was */
 };
 
 /* The handle for a bare wait in plain code: of the current runtime, else of

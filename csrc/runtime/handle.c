@@ -27,7 +27,8 @@ unsigned rth_handle_num_workers(const rth_handle_t *h) {
 void *rth_handle_arg(const rth_handle_t *h) { return h->options.arg; }
 
 int rth_handle_is_shutdown(const rth_handle_t *h) {
-  return rth__closing(h) || h->forks != rth__forks();
+  return rth__load_rlx(&((rth_handle_t *)(uintptr_t)h)->ending) ||
+         h->forks != rth__forks();
 }
 
 /* Ends a task whose future stays the caller's. */
