@@ -51,6 +51,13 @@ flavors(describe, function(new)
     local stop = set:spawn(function() return "value" end)
     assert.are.same({ stop:id(), true, "value" },
       { set:join_next_with_id() })
+    stop = set:spawn(function() return 1, nil, 3, nil end)
+    assert.are.same({ n = 6, stop:id(), true, 1, nil, 3, nil },
+      table.pack(set:join_next_with_id()))
+    stop = set:spawn(function() error("no", 0) end)
+    local id, ok, err = set:join_next_with_id()
+    assert.are.same({ stop:id(), false }, { id, ok })
+    assert.are.equal("no", err:into_panic())
   end)
 
   it_in("tells how a task failed", function()

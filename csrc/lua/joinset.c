@@ -37,12 +37,16 @@ static int set_spawn_with(lua_State *L) { return spawn(L, -1); }
 static int outcome(lua_State *L, rthL_State *S, rthL_Set *s, rth_msg_t *m,
                    int with_id) {
   uint64_t id;
+  int n;
   luaL_checkstack(L, 10, NULL);
   id = rthL_set_take(L, s, rthL_ended(m), 1);
   lua_replace(L, 1); /* the JoinHandle stands where its methods have it */
   lua_settop(L, 1);
-  if (with_id) lua_pushinteger(L, (lua_Integer)id);
-  return rthL_join_outcome(L, S) + with_id;
+  n = rthL_join_outcome(L, S);
+  if (!with_id) return n;
+  lua_pushinteger(L, (lua_Integer)id);
+  lua_insert(L, -(n + 1)); /* only the last n are the outcome */
+  return n + 1;
 }
 
 static rth_poll_t next_poll(rthL_WaitOp *o, const rth_waker_t *waker) {

@@ -100,7 +100,7 @@ static int push_values(lua_State *L, rthL_Join *j, int idx) {
   lua_getiuservalue(L, idx, 1);
   if (j->n == 1) return 1;
   t = lua_gettop(L);
-  luaL_checkstack(L, j->n + 1, "too many results");
+  luaL_checkstack(L, j->n + 2, "too many results"); /* with `true`, an id */
   for (i = 1; i <= j->n; i++) lua_rawgeti(L, t, i);
   return j->n;
 }
