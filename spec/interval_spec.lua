@@ -149,7 +149,7 @@ describe("an interval", function()
   it("refuses a period of 0, and code outside of a runtime", function()
     local ok, err = pcall(function() rt.interval(0) end)
     assert.is_false(ok)
-    assert.matches("interval_spec.lua:%d+: .*period must be greater than 0",
+    assert.matches("interval_spec.lua:%d+: .*`period` must be non%-zero",
       err)
     assert.has_error(function() rt.interval(1) end)
   end)

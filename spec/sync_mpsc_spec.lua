@@ -43,7 +43,7 @@ describe("misuse of a channel is an error at the caller's line:", function()
   end
 
   it("a capacity of 0", function()
-    fails("bad argument #1 to 'mpsc' (must be at least 1)",
+    fails("bad argument #1 to 'mpsc' (mpsc bounded channel requires buffer > 0)",
       function() local _ = { rt.sync.mpsc(0) } end)
   end)
 

@@ -130,7 +130,7 @@ static int make(lua_State *L, rthL_State *S, rth_handle_t *h, uint64_t start,
 
 static uint64_t check_period(lua_State *L, int arg) {
   uint64_t ns = rthL_checkseconds(L, arg);
-  luaL_argcheck(L, ns > 0, arg, "period must be greater than 0");
+  luaL_argcheck(L, ns > 0, arg, "`period` must be non-zero");
   return ns;
 }
 

@@ -269,6 +269,8 @@ static int make(lua_State *L, uint64_t capacity) {
 }
 
 static int sync_mpsc(lua_State *L) {
+  luaL_argcheck(L, luaL_checkinteger(L, 1) > 0, 1,
+                "mpsc bounded channel requires buffer > 0");
   return make(L, rthL_checkcount(L, 1, 1));
 }
 
