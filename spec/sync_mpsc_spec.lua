@@ -2,6 +2,35 @@
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
 
+describe("a bare wait in plain code", function()
+  local function echo(to, v)
+    require("rthandle").sleep(0.001)
+    to:send(v)
+  end
+
+  flavors(describe, function(new)
+    it("needs no more than that the script made a runtime", function()
+      local r <close> = new()
+      local tx, rx = rt.sync.unbounded()
+      r:spawn(echo, tx, "value")
+      assert.are.equal("value", rx:recv())
+    end)
+  end)
+
+  it("lets a current_thread runtime run, whichever is newer", function()
+    for _, first in ipairs { "current_thread", "multi_thread" } do
+      local second = first == "multi_thread" and "current_thread"
+        or "multi_thread"
+      local a <close> = rt.Runtime.new { flavor = first }
+      local b <close> = rt.Runtime.new { flavor = second }
+      local tx, rx = rt.sync.unbounded()
+      a:spawn(echo, tx, 1)
+      b:spawn(echo, tx, 2)
+      assert.are.equal(3, rx:recv() + rx:recv())
+    end
+  end)
+end)
+
 describe("a channel needs no runtime", function()
   it("to send and receive what there is place for", function()
     local tx, rx = rt.sync.mpsc(2)

@@ -44,6 +44,8 @@ int rthL_runtime_new(lua_State *L) {
     r->shared = NULL;
     if (o.flavor == RTH_CURRENT_THREAD)
       rthL_executor(L, S, rth_runtime_handle(r->rt))->drive = 1;
+    else if (S->cur == NULL) /* bare waits of plain code may use it */
+      (void)rthL_executor(L, S, rth_runtime_handle(r->rt));
     return 1;
   }
   r->rt = NULL;

@@ -17,13 +17,25 @@
 
 /* ---- waiting ------------------------------------------------------------ */
 
+/* Of the runtimes that this state made or waited in: one that nobody else
+** drives comes first, since what is waited for may have to run there. */
+static rth_handle_t *own_handle(const rthL_State *S) {
+  rth_handle_t *h = NULL;
+  const rthL_Executor *e;
+  for (e = S->executors; e != NULL; e = e->next) {
+    if (rth_handle_is_shutdown(e->handle)) continue;
+    if (e->drive) return e->handle;
+    if (h == NULL) h = e->handle;
+  }
+  return h;
+}
+
 rth_handle_t *rthL_wait_handle(lua_State *L, rthL_State *S) {
   rth_handle_t *h = rthL_current(S);
   rthL_Executor *e;
   int rc;
+  if (h == NULL) h = own_handle(S);
   if (h != NULL) return h;
-  for (e = S->executors; e != NULL; e = e->next)
-    if (!rth_handle_is_shutdown(e->handle)) return e->handle;
   h = rth_default_handle();
   if (h == NULL) return NULL;
   rc = rthL_executor_open(S, h, &e); /* keeps it; the wait needs it anyway */
