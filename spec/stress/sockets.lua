@@ -2,20 +2,11 @@
 -- that is given up loses no datagram and no connection, and gives none twice.
 -- usage: lua spec/stress/sockets.lua; STRESS=1 for a long run.
 local rt = require("rthandle")
+local tally = require("spec.support.tally")
 local net = rt.net
 
 local many = os.getenv("STRESS") and 10000 or 500
-local passed, failed = 0, 0
-
-local function check(name, good, ...)
-  if good then
-    passed = passed + 1
-  else
-    failed = failed + 1
-    print("failed: " .. name, ...)
-  end
-end
-
+local check = tally.check
 local function pause()
   if math.random(4) == 1 then return rt.sleep(math.random() / 1000) end
   for _ = 1, math.random(0, 3) do rt.yield_now() end
@@ -104,5 +95,4 @@ for _, options in ipairs { { flavor = "current_thread" },
   runtime:block_on(datagrams)
   runtime:block_on(connections)
 end
-print(("%d passed, %d failed"):format(passed, failed))
-os.exit(failed == 0)
+tally.exit()

@@ -2,19 +2,10 @@
 -- waits, no message, permit, lock or notification goes missing.
 -- usage: lua spec/stress/sync.lua; STRESS=1 for a long run.
 local rt = require("rthandle")
+local tally = require("spec.support.tally")
 
 local rounds = os.getenv("STRESS") and 200 or 4
-local passed, failed = 0, 0
-
-local function check(name, good, ...)
-  if good then
-    passed = passed + 1
-  else
-    failed = failed + 1
-    print("failed: " .. name, ...)
-  end
-end
-
+local check = tally.check
 -- Aborts tasks of the list by chance until all have ended.
 local function harass(tasks)
   for _ = 1, #tasks do
@@ -325,5 +316,4 @@ for _, workers in ipairs { 1, 2, 4, 16 } do
     for _, scenario in ipairs(scenarios) do runtime:block_on(scenario) end
   end
 end
-print(("%d passed, %d failed"):format(passed, failed))
-os.exit(failed == 0)
+tally.exit()

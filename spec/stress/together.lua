@@ -3,19 +3,10 @@
 -- not itself aborted, and each end is told once.
 -- usage: lua spec/stress/together.lua; STRESS=1 for a long run.
 local rt = require("rthandle")
+local tally = require("spec.support.tally")
 
 local rounds = os.getenv("STRESS") and 200 or 6
-local passed, failed = 0, 0
-
-local function check(name, good, ...)
-  if good then
-    passed = passed + 1
-  else
-    failed = failed + 1
-    print("failed: " .. name, ...)
-  end
-end
-
+local check = tally.check
 -- Counts, in this state, the local tasks that began and those that ended.
 local began, ended = 0, 0
 local function counted(f)
@@ -165,5 +156,4 @@ for _, options in ipairs { { flavor = "current_thread" },
   local runtime <close> = assert(rt.Runtime.new(options))
   run(runtime)
 end
-print(("%d passed, %d failed"):format(passed, failed))
-os.exit(failed == 0)
+tally.exit()
