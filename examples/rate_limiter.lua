@@ -15,9 +15,9 @@ end
 
 rt.main(function()
   local tokens = rt.sync.Semaphore(BURST)
+  local start = rt.now()
   rt.spawn(refill, tokens, PERIOD, BURST)
 
-  local start = rt.now()
   local calls = {}
   for i = 1, CALLS do
     calls[i] = rt.spawn(function(limit, number)
