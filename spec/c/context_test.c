@@ -189,7 +189,7 @@ TEST_FLAVORS(in_a_forked_child_a_runtime_is_shut_down) {
   (void)join_in(rt, spawn(rth_runtime_handle(rt), (job_t){0}));
   pid = fork();
   if (pid == 0) {
-    alarm(10);
+    TIME_LIMIT(30);
     _exit(in_child(rt));
   }
   ASSERT_EQ(waitpid(pid, &status, 0), pid);

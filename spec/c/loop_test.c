@@ -72,7 +72,6 @@ TEST_FLAVORS(io_goes_on_beside_tasks_that_are_always_ready) {
   host_t t = new_host(workers);
   rth_stream_t *s = NULL;
   int i;
-  TIME_LIMIT(60);
   for (i = 0; i < 100; i++)
     ASSERT_OK(rth_spawn(t.h, &spinner_ops, "", 1, 0, NULL));
   ASSERT_EQ(try_connect(&t, start_server(&t), &s, NULL), RTH_READY);
@@ -331,7 +330,6 @@ TEST_FLAVORS(after_shutdown_every_call_says_so) {
 
 TEST_FLAVORS(shutdown_ends_traffic) {
   int round, i;
-  TIME_LIMIT(60);
   for (round = 0; round < 9; round++) {
     host_t t = new_host(workers);
     for (i = 0; i < 10; i++) { /* two ends that throw one byte back and forth */

@@ -93,7 +93,6 @@ TEST(a_local_task_that_fails_without_memory_is_reported) {
       "  rt.yield_now()\n"
       "end)\n";
   int i, n, done;
-  TIME_LIMIT(60);
   for (n = 0; n < 2; n++) {
     rth__store_rel(&forever, n);
     for (i = 0;; i++) {

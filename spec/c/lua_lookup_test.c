@@ -78,7 +78,6 @@ static void let_threads_end(void) {
   "local r = rt.Runtime.new{ worker_threads = 1 }\n"
 
 TEST(a_lookup_that_hangs_delays_no_task_and_no_other_lookup) {
-  TIME_LIMIT(60);
   ALLOW_LIVE(); /* the threads of the questions still have them */
   run(HEAD
       "r:block_on(function()\n"
@@ -96,7 +95,6 @@ TEST(a_lookup_that_hangs_delays_no_task_and_no_other_lookup) {
 }
 
 TEST(a_lookup_that_hangs_is_given_up_as_any_wait_is) {
-  TIME_LIMIT(60);
   ALLOW_LIVE();
   run(HEAD
       "r:block_on(function()\n"
@@ -114,7 +112,6 @@ TEST(a_lookup_that_hangs_is_given_up_as_any_wait_is) {
 }
 
 TEST(a_state_is_closed_in_the_middle_of_a_lookup) {
-  TIME_LIMIT(60);
   ALLOW_LIVE();
   run(HEAD
       "r:spawn_local(function() net.lookup_host('hangs:1') end)\n"
@@ -122,7 +119,6 @@ TEST(a_state_is_closed_in_the_middle_of_a_lookup) {
 }
 
 TEST(a_connect_tries_each_address_and_names_them) {
-  TIME_LIMIT(60);
   run(HEAD
       "r:block_on(function()\n"
       "  local l = assert(net.TcpListener.bind('127.0.0.1:0'))\n"
@@ -146,7 +142,6 @@ TEST(a_connect_tries_each_address_and_names_them) {
 }
 
 TEST(a_listener_is_bound_to_the_first_address_that_can_be) {
-  TIME_LIMIT(60);
   run(HEAD
       "r:block_on(function()\n"
       "  local l = assert(net.TcpListener.bind('both:0'))\n"

@@ -33,7 +33,6 @@ static void *state_of_its_own(void *arg) {
 TEST(states_on_several_threads_have_runtimes_of_their_own) {
   pthread_t t[4];
   int i;
-  TIME_LIMIT(60);
   for (i = 0; i < 4; i++)
     ASSERT_EQ(pthread_create(&t[i], NULL, state_of_its_own, NULL), 0);
   for (i = 0; i < 4; i++) pthread_join(t[i], NULL);
@@ -123,7 +122,6 @@ TEST(states_on_several_threads_talk_over_sockets) {
   lua_State *L = open_host(luaL_newstate());
   pthread_t t[CLIENTS];
   int i;
-  TIME_LIMIT(60);
   run(L,
       "rt = require 'rthandle'\n"
       "r = rt.Runtime.new{ worker_threads = 2 }\n"
@@ -190,7 +188,6 @@ static int descriptors(void) {
 /* What ends by itself, has ended when the numbers are those of before. */
 static void close_while_sockets_wait(const char *options) {
   int i, open = -1;
-  TIME_LIMIT(60);
   for (i = 0; i < 8; i++) {
     lua_State *L = open_host(luaL_newstate());
     lua_pushnumber(L, i % 2 ? 0.002 : 0);

@@ -22,7 +22,6 @@ static void *counting(void *old, size_t size) {
 /* Runs f with failure after 0, 1, 2, … allocations until none fails in it. */
 static void sweep(void (*f)(unsigned workers), unsigned workers) {
   int mode, n;
-  TIME_LIMIT(60);
   rth_set_allocator(counting);
   for (mode = 0; mode < 2; mode++)
     for (n = 0;; n++) {

@@ -207,7 +207,6 @@ TEST_PAIR(a_large_write_waits_for_its_reader) {
   call_t c = {.f = do_write, .s = w, .data = {data, MUCH}, .answer = &rc};
   call_t r = {.f = do_exact, .s = s, .n = MUCH};
   rth_join_t *j = start_call(t, c);
-  TIME_LIMIT(60);
   settle(t);
   ASSERT_EQ(rc, 0);
   ASSERT_EQ(call(t, &r), RTH_READY);

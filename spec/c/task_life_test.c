@@ -185,7 +185,6 @@ static void run_combination(const combination_t *c) {
 
 static void all(unsigned workers, int where) {
   combination_t c = {.workers = workers, .where = where};
-  TIME_LIMIT(60);
   for (c.how = RTH_READY; c.how <= RTH_FAILED; c.how++)
     for (c.interest = NOT_POLLED; c.interest <= POLLED; c.interest++)
       for (c.drop = 0; c.drop < DROPS; c.drop++)

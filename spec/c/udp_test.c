@@ -239,7 +239,9 @@ TEST_TWO(a_task_that_is_always_ready_yields_by_budget) {
   trips_t f = {.u = u, .to = address_of(u), .left = 1025};
   (void)v;
   host_block_on(t, &trips_ops, &f);
-  ASSERT_EQ(f.yields, 1024 * 2 / 128); /* one for each budget used up */
+  /* One for each budget used up; where the system brings a datagram a little
+  ** later, there are more. */
+  ASSERT_GE(f.yields, 1024 * 2 / 128);
 }
 
 typedef struct mirror {
