@@ -60,12 +60,13 @@ local waits = {
     return function() return tx:send(2) end, function() rx:recv() end
   end,
   ["a OnceCell"] = function()
-    local c = rt.sync.OnceCell()
+    local c, go = rt.sync.OnceCell(), rt.sync.Notify()
     local j = rt.spawn_local(function()
-      c:get_or_init(function() nap() return 1 end)
+      c:get_or_init(function() go:notified() return 1 end)
     end)
     rt.yield_now()
-    return function() return c:get_or_init(nap) end, function() j:await() end
+    return function() return c:get_or_init(nap) end,
+      function() go:notify_one() j:await() end
   end,
   ["a CancellationToken"] = function()
     local t = rt.CancellationToken.new()
@@ -73,7 +74,7 @@ local waits = {
   end,
   select = function()
     local tx, rx = rt.sync.mpsc(1)
-    return function() return rt.select { a = rx, b = nap } end,
+    return function() return rt.select { a = rx, b = rt.sync.Notify() } end,
       function() tx:send(1) end
   end,
   ["an interval"] = function()
@@ -81,13 +82,15 @@ local waits = {
     return function() i:tick() end, nap
   end,
   ["a JoinHandle"] = function()
-    local j = rt.spawn(nap)
-    return function() j:await() end, function() nap() nap() end
+    local go = rt.sync.Notify()
+    local j = rt.spawn(function() go:notified() end)
+    return function() j:await() end, function() go:notify_one() nap() end
   end,
   ["a JoinSet"] = function()
-    local s = rt.JoinSet.new()
-    s:spawn(nap)
-    return function() return s:join_next() end, function() nap() nap() end
+    local s, go = rt.JoinSet.new(), rt.sync.Notify()
+    s:spawn(function() go:notified() end)
+    return function() return s:join_next() end,
+      function() go:notify_one() nap() end
   end,
   ["bytes of a stream"] = function()
     local a, b = rt.net.UnixStream.pair()
@@ -109,11 +112,9 @@ local waits = {
     return function() s:await() end, function() nap() nap() end
   end,
   ["a blocking function"] = function()
-    local j = rt.spawn_blocking(function()
-      local host = require("rthandle")
-      host.sleep(0.01)
-    end)
-    return function() return j:join() end, function() nap() nap() end
+    local go = rt.sync.Notify()
+    local j = rt.spawn_blocking(function() go:notified() end)
+    return function() return j:join() end, function() go:notify_one() nap() end
   end,
   ["a datagram"] = function()
     local a = rt.net.UdpSocket.bind("127.0.0.1:0")
@@ -141,10 +142,21 @@ local waits = {
   end,
 }
 
+-- Waits for a time, which comes after the coroutine was closed: the clock goes
+-- on only when all wait.
+local clock = { flavor = "current_thread", start_paused = true }
+local options = {
+  ["an interval"] = clock, ["a Sleep"] = clock, timeout = clock,
+}
+
+local function new(name)
+  return assert(rt.Runtime.new(options[name] or { worker_threads = 1 }))
+end
+
 describe("a coroutine that is closed while it waits for", function()
   for name, make in pairs(waits) do
     it(name .. " leaves its task whole", function()
-      local r <close> = assert(rt.Runtime.new { worker_threads = 1 })
+      local r <close> = new(name)
       r:block_on(function()
         local wait, wake = make()
         local co
@@ -187,7 +199,7 @@ end)
 describe("a task whose own coroutine is closed while it waits for", function()
   for name, make in pairs(waits) do
     it(name .. " fails", function()
-      local r <close> = assert(rt.Runtime.new { worker_threads = 1 })
+      local r <close> = new(name)
       r:block_on(function()
         local wait, wake = make()
         local co

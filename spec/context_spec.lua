@@ -223,14 +223,16 @@ flavors(describe, function(new, opts)
 
     it("waits for the next block_on while nobody is in one", function()
       local r <close> = new()
-      local ran = 0
+      local ran, go = 0, rt.sync.Notify()
       local j = r:spawn_local(function()
         ran = ran + 1
-        rt.sleep(0.001)
+        go:notified()
         ran = ran + 1
       end)
       assert.are.equal(0, ran)
       r:block_on(rt.yield_now)
+      assert.are.equal(1, ran)
+      go:notify_one()
       assert.are.equal(1, ran)
       r:block_on(j)
       assert.are.equal(2, ran)

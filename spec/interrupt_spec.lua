@@ -207,8 +207,10 @@ describe("Ctrl-C", function()
   it("is an error that pcall catches, and the runtime goes on", function()
     check(HEAD .. SIGNAL .. [[
       local r <close> = rt.Runtime.new { worker_threads = 1 }
-      r:spawn_blocking(interrupt)
-      local ok, err = pcall(r.block_on, r, rt.sleep, math.huge)
+      local ok, err = pcall(function()
+        r:spawn_blocking(interrupt)
+        r:block_on(rt.sleep, math.huge)
+      end)
       print(ok, (tostring(err):gsub("^.*: ", "")))
       print(r:block_on(r:spawn(function() return "on" end)))
     ]], "false\tinterrupted!\non\n")
@@ -217,11 +219,16 @@ describe("Ctrl-C", function()
   it("closes the function that waited", function()
     check(HEAD .. SIGNAL .. [[
       local r = rt.Runtime.new { worker_threads = 1 }
-      local j = r:spawn_blocking(interrupt)
+      local here = rt.sync.Notify()
+      local j = r:spawn_blocking(function(n)
+        n:notified()
+        interrupt()
+      end, here)
       print((pcall(r.block_on, r, function()
         local guard <close> = setmetatable({}, {
           __close = function() print "closed" end,
         })
+        here:notify_one()
         rt.sleep(math.huge)
       end)))
       j:await()

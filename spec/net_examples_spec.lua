@@ -191,7 +191,7 @@ describe("http_server.lua", function()
   end)
 
   it("stands wrk", function()
-    local report = sh("wrk -t1 -c20 -d1s %s/hello", url)
+    local report = sh("wrk -t1 -c20 -d1s --timeout 60s %s/hello", url)
     assert.is_nil(report:find("Socket errors", 1, true), report)
     assert.is_nil(report:find("Non-2xx", 1, true), report)
     assert.truthy(tonumber(report:match("(%d+) requests in")) > 0, report)

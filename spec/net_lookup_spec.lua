@@ -32,14 +32,15 @@ flavors(describe, function(new)
   it("a name that is none is EAI_NONAME, or a reason of the resolver's",
     function()
       runtime:block_on(function()
-        local list, message, code = net.lookup_host("no.such.invalid:80")
-        assert.is_nil(list)
-        assert.matches("^EAI_", code)
-        assert.are.equal(code .. ": ", message:sub(1, #code + 2))
-        assert.are.equal(code,
-          (select(3, net.TcpStream.connect("no.such.invalid:80"))))
-        assert.are.equal(code,
-          (select(3, net.TcpListener.bind("no.such.invalid:80"))))
+        -- Longer than any part of a name: no server needs to be asked.
+        local nobody = ("x"):rep(64) .. ".invalid:80"
+        for _, call in ipairs { net.lookup_host, net.TcpStream.connect,
+          net.TcpListener.bind } do
+          local nothing, message, code = call(nobody)
+          assert.is_nil(nothing)
+          assert.matches("^EAI_", code)
+          assert.are.equal(code .. ": ", message:sub(1, #code + 2))
+        end
       end)
     end)
 

@@ -2,6 +2,7 @@
 -- (Tokio: task_abort.rs, task_blocking.rs, task_id.rs, task_yield_now.rs)
 local rt = require("rthandle")
 local flavors = require("spec.support.flavors")
+local gate = require("spec.support.gate")
 
 flavors(describe, function(new)
   describe("aborting", function()
@@ -190,15 +191,18 @@ flavors(describe, function(new)
     it("does not stop a blocking function that runs", function()
       local r <close> = new()
       r:block_on(function()
-        local j = rt.spawn_blocking(function()
-          local sum = 0
-          for i = 1, 1e6 do sum = sum + i end
-          return sum
-        end)
-        while r:metrics().num_blocking_threads == 0 do end
-        while r:metrics().blocking_queue_depth > 0 do end
+        local begun, go = gate.new(), gate.new()
+        local j = rt.spawn_blocking(function(a, b)
+          gate.open(a)
+          gate.pass(b)
+          return "whole"
+        end, begun, go)
+        gate.pass(begun)
         j:abort()
-        assert.are.equal(1000000 * 1000001 / 2, (j:await()))
+        gate.open(go)
+        assert.are.equal("whole", j:await())
+        os.remove(begun)
+        os.remove(go)
       end)
     end)
 

@@ -86,7 +86,7 @@ describe("a finalizer that runs inside a call", function()
         leave(set)
         collectgarbage()
         assert.is_truthy(more)
-        rt.sleep(0.001)
+        while not more:is_finished() do rt.yield_now() end
         assert.are.equal(0, #set)
       end
     end)
