@@ -437,7 +437,7 @@ rth_handle_t *rth_current(void);
 ** private. */
 typedef struct rth_sleep {
   struct rth_sleep *next, **pprev; /* slot of the wheel */
-  uint64_t deadline;               /* ns, runtime's clock */
+  uint64_t deadline;               /* ns, clock of `handle` */
   uint64_t tick;                   /* ms, as the wheel sees it */
   rth_local_t *local;              /* in whose wheel; NULL: in none */
   rth_handle_t *handle;            /* owned */

@@ -35,14 +35,26 @@ static rth_poll_t elapsed(rth_sleep_t *s) {
   return RTH_READY;
 }
 
+/* The deadline on e's clock, of which the timer's own may be far ahead or
+** behind, where it is that of another runtime (rth_enter). */
+static uint64_t deadline_on(const rth_sleep_t *s, const rth__exec_t *e) {
+  uint64_t now;
+  if (RTH_LIKELY(s->handle == e->core)) return s->deadline;
+  now = rth_handle_now(s->handle);
+  if (s->deadline <= now) return 0;
+  return rth__time_add(rth_handle_now(e->core), s->deadline - now);
+}
+
 rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx) {
   rth__exec_t *e = cx->local;
+  uint64_t deadline;
   if (rth__closing(s->handle) || rth__closing(e->core)) {
     rth_sleep_unregister(s);
     /* A task of the runtime that closes is cancelled as it suspends. */
     return rth__closing(e->core) && !cx->root ? RTH_PENDING : RTH_FAILED;
   }
-  if (s->fired || (!s->ahead && s->deadline <= rth_handle_now(e->core)))
+  deadline = deadline_on(s, e);
+  if (s->fired || (!s->ahead && deadline <= rth_handle_now(e->core)))
     return elapsed(s);
   s->ahead = 0;
   if (s->local == e) {
@@ -55,7 +67,7 @@ rth_poll_t rth_sleep_poll(rth_sleep_t *s, rth_cx_t *cx) {
   s->waker = rth_waker_clone(&cx->waker);
   if (rth__wheel_is_empty(&e->wheel)) /* it did not move on meanwhile */
     (void)rth__wheel_advance(&e->wheel, rth__core_tick_now(e->core));
-  s->tick = rth__core_tick_up(e->core, s->deadline);
+  s->tick = rth__core_tick_up(e->core, deadline);
   if (!rth__wheel_insert(&e->wheel, s)) return elapsed(s);
   s->local = e;
   rth_pin(cx); /* else another worker may end the task, and with it s */

@@ -289,6 +289,28 @@ TEST(advancing_moves_paused_time_by_so_much) {
   close_runtime(rt);
 }
 
+static void sleep_by(rth_runtime_t *clock, rth_runtime_t *rt) {
+  sleeper_t s = {0}, none = {.fate = &(fate_t){0}};
+  uint64_t t = now_of(rt);
+  rth_outcome_t o;
+  rth_sleep_init_in(&s.sleep, rth_runtime_handle(clock), 5 * MS);
+  ASSERT_OK(rth_runtime_block_on(rt, &sleeper_ops, &s, &o));
+  ASSERT_EQ((uint64_t)o.value, t + 5 * MS);
+  rth_sleep_init_in(&none.sleep, rth_runtime_handle(clock), 0);
+  ASSERT_OK(rth_runtime_block_on(rt, &sleeper_ops, &none, &o));
+  ASSERT_FATE(none.fate, polls, 1);
+}
+
+/* As under rth_enter, in a task of another runtime. */
+TEST(a_sleep_takes_its_time_where_a_runtime_with_another_clock_polls_it) {
+  rth_runtime_t *rt = paused(), *ahead = paused();
+  ASSERT_OK(rth_clock_advance(rth_runtime_handle(ahead), 1000 * SEC));
+  sleep_by(ahead, rt);
+  sleep_by(rt, ahead);
+  close_runtime(ahead);
+  close_runtime(rt);
+}
+
 TEST(a_sleep_that_is_first_polled_after_its_deadline_is_over) {
   rth_runtime_t *rt = paused();
   uint64_t t = now_of(rt), by = 90 * SEC;
