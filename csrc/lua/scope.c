@@ -29,6 +29,7 @@ typedef struct Scope {
   uint8_t raised;  /* the function failed first: the error is kept */
   uint8_t stopping;
   uint8_t cancelled; /* one of the tasks was */
+  uint8_t shut;      /* by the end of the runtime */
 } Scope;
 
 /* ---- stopping ----------------------------------------------------------- */
@@ -136,8 +137,8 @@ static rth_poll_t scope_poll(rthL_State *S, rthL_Op *op, rth_cx_t *cx) {
   }
   if (s->run == RTHL_WAITS || s->set.n > 0) return RTH_PENDING;
   /* Without a failure it would be as if all had gone well. */
-  return s->cancelled && !s->stopping && rthL_ends(cx) ? RTH_PENDING
-                                                       : RTH_READY;
+  s->shut = s->cancelled && !s->stopping && rth_handle_is_shutdown(cx->handle);
+  return s->shut && rthL_ends(cx) ? RTH_PENDING : RTH_READY;
 }
 
 /* Nobody waits any more: nothing can wait for the tasks. */
@@ -180,6 +181,10 @@ static int scope_finish(lua_State *L, rthL_State *S, rthL_Op *op) {
     if (!s->raised) return raise_failure(L, S);
     lua_getiuservalue(L, 1, ERROR_VALUE);
     return lua_error(L);
+  }
+  if (s->shut) {
+    rthL_fiber_release(S, f);
+    return rthL_raise(L, RTH_ESHUTDOWN);
   }
   if (!lua_checkstack(L, n + 1)) {
     rthL_fiber_release(S, f);
