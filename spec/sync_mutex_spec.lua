@@ -41,8 +41,28 @@ describe("a guard", function()
 end)
 
 describe("a lock", function()
-  it("refuses a value that holds an object", function()
-    assert.has_error(function() rt.sync.Mutex(rt.sync.Notify()) end)
+  it("holds objects, and each who looks shares them", function()
+    local tx, rx = rt.sync.unbounded()
+    local m = rt.sync.Mutex { to = { tx } }
+    tx:close()
+    do
+      local g <close> = m:lock()
+      for i = 1, 2 do
+        local copy <close> = g:get().to[1]
+        assert.is_true(copy:send(i))
+      end
+      assert.are.same({ 1, 2, nil }, { rx:try_recv(), rx:try_recv() })
+      assert.are.same({ nil, "empty" }, { rx:try_recv() })
+      g:set(nil)
+    end
+    assert.are.same({ nil, "closed" }, { rx:try_recv() })
+  end)
+
+  it("refuses a value that only one can have", function()
+    local ok, err = pcall(rt.sync.Mutex, (select(2, rt.sync.oneshot())))
+    assert.is_false(ok)
+    assert.matches("cannot move value #1: OneshotReceiver, which only one can "
+      .. "have", err, 1, true)
   end)
 
   it("may be empty", function()

@@ -31,12 +31,30 @@ describe("broadcast", function()
     assert.are.same({ nil, "closed" }, { again:try_recv() })
   end)
 
-  it("refuses a capacity of 0 and objects", function()
+  it("refuses a capacity of 0", function()
     local ok, err = pcall(function() rt.sync.broadcast(0) end)
     assert.is_false(ok)
     assert.matches("sync_watch_spec.lua:%d+: .*capacity cannot be zero", err)
-    local tx = rt.sync.broadcast(1)
-    assert.has_error(function() tx:send { rt.sync.Notify() } end)
+  end)
+
+  flavors(describe, function(new)
+    it("lets all receivers share an object, but for what one must have",
+      function()
+        local r <close> = new()
+        r:block_on(function()
+          local tx, a = rt.sync.broadcast(2)
+          local b, token = tx:subscribe(), rt.CancellationToken.new()
+          assert.are.equal(2, tx:send { token })
+          local function wait(rx) rx:recv()[1]:cancelled() end
+          local tasks = { rt.spawn(wait, a), rt.spawn(wait, b) }
+          token:cancel()
+          for i = 1, 2 do tasks[i]:await() end
+          local ok, err = pcall(function() tx:send { (tx:subscribe()) } end)
+          assert.is_false(ok)
+          assert.matches("cannot move value #1[1]: BroadcastReceiver, which only"
+            .. " one can have", err, 1, true)
+        end)
+      end)
   end)
 end)
 

@@ -17,12 +17,25 @@ for _, name in ipairs { "on_thread_start", "on_thread_stop" } do
         name .. " must be a function, got table")
     end)
 
-    it("may not take objects of the module along", function()
-      local other <close> = rt.Runtime.new { worker_threads = 1 }
-      local h = other:handle()
-      refuses({ [name] = function() return h end },
-        name .. " runs in many threads")
-    end)
+    it("shares objects with all threads, but for what only one can have",
+      function()
+        local tx, rx = rt.sync.unbounded()
+        for _, opts in ipairs { { flavor = "current_thread" },
+          { worker_threads = 3 } } do
+          opts[name] = function() tx:send(name) end
+          local r <close> = rt.Runtime.new(opts)
+          r:block_on(r:spawn(function() end))
+          r:close()
+          for _ = 1, opts.worker_threads or 1 do
+            assert.are.equal(name, (rx:try_recv()))
+          end
+          assert.are.same({ nil, "empty" }, { rx:try_recv() })
+        end
+        refuses({ [name] = function() return rx end },
+          "cannot move upvalue 'rx': Receiver, which only one can have")
+        tx:close()
+        assert.are.same({ nil, "closed" }, { rx:try_recv() })
+      end)
 
     it("may not capture what may not be moved", function()
       local co = coroutine.create(print)

@@ -77,6 +77,10 @@ static void abort_drop(void *object) {
   if (!((uintptr_t)object & 1)) rth_abort_free(object);
 }
 
+static void abort_keep(void *object) {
+  if (!((uintptr_t)object & 1)) (void)rth_abort_clone(object);
+}
+
 void rthL_open_abort(lua_State *L, rthL_State *S) {
   static const luaL_Reg meta[] = {
       {"__gc", abort_gc}, {"__tostring", abort_tostring}, {NULL, NULL}};
@@ -84,7 +88,8 @@ void rthL_open_abort(lua_State *L, rthL_State *S) {
                                      {"is_finished", abort_is_finished},
                                      {"id", abort_id},
                                      {NULL, NULL}};
-  static const rthL_MoveOps ops = {NULL, abort_take, abort_push, abort_drop};
+  static const rthL_MoveOps ops = {NULL, abort_take, abort_push, abort_drop,
+                                   abort_keep};
   rthL_type(L, S, RTHL_ABORT, "rthandle.AbortHandle", meta, methods);
   rthL_set_move_ops(L, &ops);
   lua_pop(L, 1);

@@ -197,7 +197,10 @@ static int clamp(uint32_t n) { return n > 1 << 28 ? 1 << 28 : (int)n; }
 
 static void push_userdata(In *in, rthL_Ud *u) {
   u->ops->push(in->L, u->object);
-  u->object = NULL;
+  if (in->msg->many)
+    u->ops->keep(u->object); /* the reference that the userdata has now */
+  else
+    u->object = NULL;
 }
 
 static void create_objects(In *in) {

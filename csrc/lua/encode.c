@@ -272,7 +272,7 @@ static int put_userdata(rthL_Mover *m, int idx, int32_t holder) {
     put_object(m, s->value);
     return RTHL_DONE;
   }
-  if (ops == NULL || (m->flags & RTHL_PLAIN) ||
+  if (ops == NULL || ((m->flags & RTHL_MANY) && ops->keep == NULL) ||
       (ops->check != NULL && ops->check(m->L, idx) != NULL)) {
     lua_pushvalue(m->L, idx);
     return rthL_refuse_value(m, holder);

@@ -320,9 +320,13 @@ static int joinerror_gc(lua_State *L) {
 
 /* ---- a JoinError that is moved: both sides share the failure ------------ */
 
+static void joinerror_keep(void *object) {
+  rth_counter_add(&((rthL_Failure *)object)->refs, 1);
+}
+
 static void *joinerror_take(lua_State *L, int idx) {
   JoinError *e = lua_touserdata(L, idx);
-  rth_counter_add(&e->f->refs, 1);
+  joinerror_keep(e->f);
   return e->f;
 }
 
@@ -344,7 +348,7 @@ void rthL_open_failure(lua_State *L, rthL_State *S) {
       {"message", joinerror_message},
       {NULL, NULL}};
   static const rthL_MoveOps ops = {NULL, joinerror_take, joinerror_push,
-                                   joinerror_drop};
+                                   joinerror_drop, joinerror_keep};
   rthL_type(L, S, RTHL_ERROR, "rthandle.JoinError", meta, methods);
   lua_pushlightuserdata(L, S);
   lua_getfield(L, -2, "__index");

@@ -285,6 +285,7 @@ static void move_push(lua_State *L, void *object) {
 }
 
 static void move_drop(void *object) { rth_handle_free(object); }
+static void move_keep(void *object) { (void)rth_handle_clone(object); }
 
 /* ---- TryCurrentError ---------------------------------------------------- */
 
@@ -318,7 +319,7 @@ static void open_tryerror(lua_State *L, rthL_State *S) {
   static const luaL_Reg methods[] = {
       {"is_missing_context", tryerror_is_missing_context}, {NULL, NULL}};
   static const rthL_MoveOps ops = {NULL, tryerror_take, tryerror_push,
-                                   tryerror_drop};
+                                   tryerror_drop, tryerror_drop};
   rthL_type(L, S, RTHL_TRYERROR, "rthandle.TryCurrentError", meta, methods);
   rthL_set_move_ops(L, &ops);
   lua_pop(L, 1);
@@ -355,7 +356,7 @@ void rthL_open_handle(lua_State *L, rthL_State *S) {
                                        {"worker_index", free_worker_index},
                                        {NULL, NULL}};
   static const rthL_MoveOps ops = {move_check, move_take, move_push,
-                                   move_drop};
+                                   move_drop, move_keep};
   open_tryerror(L, S);
   rthL_type(L, S, RTHL_HANDLE, "rthandle.Handle", meta, methods);
   rthL_set_move_ops(L, &ops);

@@ -417,8 +417,9 @@ void rthL_open_join(lua_State *L, rthL_State *S) {
                                      {"id", join_id},
                                      {NULL, NULL}};
   static const rthL_MoveOps ops = {join_check, join_take, join_push,
-                                   join_drop};
-  static const rthL_MoveOps local_ops = {local_check, NULL, NULL, NULL};
+                                   join_drop, NULL};
+  static const rthL_MoveOps local_ops = {local_check, NULL, NULL, NULL,
+                                         NULL};
   rthL_type(L, S, RTHL_JOIN, "rthandle.JoinHandle", meta, methods);
   rthL_set_move_ops(L, &ops);
   rthL_type(L, S, RTHL_LOCAL, "rthandle.JoinHandle", local_meta, methods);

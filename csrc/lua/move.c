@@ -204,6 +204,7 @@ static rthL_Message *finish(rthL_Mover *m, int n) {
   o->nobjs = (uint32_t)m->nobjs;
   o->ncodes = (uint32_t)m->ncodes;
   o->nuds = (uint32_t)m->nuds;
+  o->many = (m->flags & RTHL_MANY) != 0;
   o->create = section(&at, &m->create);
   o->values_end = m->values_end;
   o->owned = NULL;

@@ -31,6 +31,9 @@ typedef struct rthL_MoveOps {
   void (*push)(lua_State *L, void *object);
   /* Releases an object that never arrived.  Thread: any. */
   void (*drop)(void *object);
+  /* One reference more: of types that are shared or copied.  NULL: only one
+  ** can have it.  May not fail.  Thread: any. */
+  void (*keep)(void *object);
 } rthL_MoveOps;
 
 /* Metatable on the top of the stack.  ops == NULL is not allowed: a type
@@ -41,7 +44,8 @@ enum {
   RTHL_COPY_CAPTURES = 1, /* spawn_with{captures="copy"}: no refusals 1, 2 */
   RTHL_HOOK = 2,          /* on_thread_start/stop: no refusals 3, 4; a C
                              function travels as it is */
-  RTHL_PLAIN = 4          /* no objects: see rthL_encode_value */
+  RTHL_MANY = 4           /* decoded any number of times, by several threads at
+                             once: what only one can have is refused */
 };
 
 /* Encodes the function at absolute index `f` and the `nargs` values right
@@ -57,9 +61,7 @@ rthL_Message *rthL_encode_call(lua_State *L, int f, int nargs, unsigned flags,
 rthL_Message *rthL_encode_values(lua_State *L, int first, int n,
                                  const char *what, rth_blocks_t *blocks);
 
-/* Encodes the "value" at absolute index `idx`.  flags: RTHL_PLAIN for a message
-** that is decoded more than once: an object, which would arrive only once, is
-** refused. */
+/* Encodes the "value" at absolute index `idx`. */
 rthL_Message *rthL_encode_value(lua_State *L, int idx, unsigned flags,
                                 rth_blocks_t *blocks);
 
@@ -68,8 +70,8 @@ rthL_Message *rthL_encode_error(lua_State *L, int idx);
 
 /* Pushes the values (function first, for a call); answers how many.  Raises
 ** on lack of memory and where a module cannot be required here, with that
-** message.  Once for each message: moved objects leave it.  The caller frees
-** the message afterwards. */
+** message.  Once for each message, but for RTHL_MANY: objects leave it.  The
+** caller frees the message afterwards. */
 int rthL_decode(lua_State *L, rthL_Message *m);
 
 /* Whether no object travels with it: then it may be decoded any number of

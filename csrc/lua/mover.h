@@ -273,6 +273,7 @@ typedef struct rthL_Objects {
   unsigned char *owned;        /* main, where it is a block of its own */
   size_t values_end;
   uint32_t nobjs, ncodes, nmetas, nuds;
+  int many;                    /* its objects stay, for who decodes it next */
 } rthL_Objects;
 
 static inline rthL_Objects *rthL_objects(rthL_Message *m) {

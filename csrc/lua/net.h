@@ -125,7 +125,8 @@ void rthL_socket_arrive(lua_State *L, rthL_Type t, void *socket);
     rthL_socket_arrive(L, TYPE, socket);                               \
   }                                                                    \
   static const rthL_MoveOps name##_ops = {                             \
-      rthL_socket_movable, rthL_socket_take, name##_push, rthL_socket_drop}
+      rthL_socket_movable, rthL_socket_take, name##_push,              \
+      rthL_socket_drop, NULL}
 
 /* Functions of the core with the types that rthL_SocketKind wants. */
 #define RTHL_SOCKET_CORE(core_t, api)                              \

@@ -197,13 +197,9 @@ static rthL_Message *read_hook_code(lua_State *L, int idx, const char *key) {
     lua_pop(L, 1);
     return NULL;
   }
-  m = rthL_encode_call(L, lua_gettop(L), 0, RTHL_HOOK, NULL);
+  m = rthL_encode_call(L, lua_gettop(L), 0, RTHL_HOOK | RTHL_MANY, NULL);
   lua_pop(L, 1);
-  if (rthL_message_plain(m)) return m;
-  rthL_message_free(m);
-  luaL_error(L, "%s runs in many threads: it cannot take a handle or another "
-                "object of this module along", key);
-  return NULL;
+  return m;
 }
 
 void rthL_options(lua_State *L, int idx, rth_options_t *o,

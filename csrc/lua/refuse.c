@@ -219,6 +219,7 @@ static void add_userdata(rthL_Mover *m, int v, const char *name) {
     addf(m, "userdata (%s)", type);
   } else {
     addf(m, "%s", type + 9);
+    if (ops != NULL) addf(m, ", which only one can have"); /* RTHL_MANY */
     if (strcmp(type + 9, "Runtime") != 0) return;
     if (name != NULL)
       addf(m, "; capture %s:handle() instead", name);

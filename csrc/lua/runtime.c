@@ -90,6 +90,8 @@ static int shut_down(lua_State *L, rthL_State *S, Runtime *r,
   if (rc == RTH_EBLOCKING) return rthL_raise(L, rc);
   if (rc == RTH_EINTR) return rthL_raise_interrupt(L, S);
   r->closed = 1;
+  if (rth_runtime_has_ended(r->rt))
+    rthL_shared_unhook(rth_handle_arg(rth_runtime_handle(r->rt)));
   rthL_executors_sweep(L, S);
   return rc;
 }

@@ -91,9 +91,9 @@ void rthL_open_halves(lua_State *L, rthL_State *S, const luaL_Reg *reads,
                                   {"peer_addr", rthL_socket_peer_addr},
                                   {NULL, NULL}};
   static const rthL_MoveOps reader = {reader_movable, half_take, reader_push,
-                                      rthL_socket_drop};
+                                      rthL_socket_drop, NULL};
   static const rthL_MoveOps writer = {writer_movable, half_take, writer_push,
-                                      writer_drop};
+                                      writer_drop, NULL};
   rthL_type(L, S, RTHL_STREAMREADER, "rthandle.StreamReader", meta, both);
   rthL_set_move_ops(L, &reader);
   lua_getfield(L, -1, "__index");

@@ -148,7 +148,7 @@ rth_msg_t *rthL_sync_encode(lua_State *L, rthL_State *S, int idx) {
 
 rth_msg_t *rthL_sync_encode_shared(lua_State *L, rthL_State *S, int idx) {
   if (lua_isnoneornil(L, idx)) return NULL;
-  return head_of(rthL_encode_value(L, idx, RTHL_PLAIN, &S->blocks));
+  return head_of(rthL_encode_value(L, idx, RTHL_MANY, &S->blocks));
 }
 
 static int decode(lua_State *L) {

@@ -133,7 +133,7 @@ int rthL_sync_error(lua_State *L, int rc);
     return 0;                                                                 \
   }                                                                           \
   static const rthL_MoveOps name##_ops = {name##_check, name##_take,          \
-                                          name##_push, name##_let}
+                                          name##_push, name##_let, name##_keep}
 
 /* The same for what has one owner: a receiver. */
 #define RTHL_MOVED(name, TYPE, core_t, destroy, title)                        \
@@ -169,7 +169,7 @@ int rthL_sync_error(lua_State *L, int rc);
     return 0;                                                                 \
   }                                                                           \
   static const rthL_MoveOps name##_ops = {name##_check, name##_take,          \
-                                          name##_push, name##_let}
+                                          name##_push, name##_let, NULL}
 
 /* ---- the types ---------------------------------------------------------- */
 

@@ -213,7 +213,8 @@ void rthL_open_tasklocal(lua_State *L, rthL_State *S) {
       {"__close", bound_close}, {"__gc", bound_gc}, {NULL, NULL}};
   static const luaL_Reg functions[] = {{"task_local", task_local},
                                        {NULL, NULL}};
-  static const rthL_MoveOps ops = {NULL, key_take, key_push, key_drop};
+  static const rthL_MoveOps ops = {NULL, key_take, key_push, key_drop,
+                                   key_drop};
   rthL_type(L, S, RTHL_LOCALKEY, "rthandle.TaskLocal", meta, methods);
   rthL_set_move_ops(L, &ops);
   rthL_type(L, S, RTHL_BOUND, "rthandle.TaskLocalScope", bound_meta, NULL);

@@ -40,9 +40,15 @@ rthL_Shared *rthL_shared_new(lua_State *L, unsigned nworkers) {
   return sh;
 }
 
+void rthL_shared_unhook(rthL_Shared *sh) {
+  rthL_Message *start = sh->on_start, *stop = sh->on_stop;
+  sh->on_start = sh->on_stop = NULL;
+  rthL_message_free(start);
+  rthL_message_free(stop);
+}
+
 void rthL_shared_free(rthL_Shared *sh) {
-  rthL_message_free(sh->on_start);
-  rthL_message_free(sh->on_stop);
+  rthL_shared_unhook(sh);
   free(sh->path);
   free(sh->cpath);
   free(sh);

@@ -6,7 +6,7 @@
 #include "lua/state.h"
 
 /* What a runtime keeps for its threads: rth_options.arg.  Made by the state
-** that made the runtime; not changed afterwards, but for the counters. */
+** that made the runtime; while there are threads, only the counters change. */
 typedef struct rthL_Shared {
   rthL_Message *on_start, *on_stop; /* NULL: none */
   char *path, *cpath;               /* of the creator's package */
@@ -20,6 +20,8 @@ typedef struct rthL_Shared {
 rthL_Shared *rthL_shared_new(lua_State *L, unsigned nworkers);
 void rthL_shared_paths(lua_State *L, rthL_Shared *shared);
 void rthL_shared_free(rthL_Shared *shared);
+/* The last thread has ended: the hooks let go of the objects that they have. */
+void rthL_shared_unhook(rthL_Shared *shared);
 
 /* Fills in the hooks and arg. */
 void rthL_thread_hooks(rth_options_t *o, rthL_Shared *shared);

@@ -141,7 +141,7 @@ void rthL_open_timeout(lua_State *L, rthL_State *S) {
                                        {"timeout_at", time_timeout_at},
                                        {NULL, NULL}};
   static const rthL_MoveOps ops = {NULL, elapsed_take, elapsed_push,
-                                   elapsed_drop};
+                                   elapsed_drop, elapsed_drop};
   rthL_type(L, S, RTHL_ELAPSED, "rthandle.Elapsed", meta, NULL);
   rthL_set_move_ops(L, &ops);
   lua_pop(L, 1);

@@ -133,9 +133,9 @@ static void moved_push(lua_State *L, void *o) {
 }
 
 static const rthL_MoveOps shared_ops = {NULL, shared_take, shared_push,
-                                        thing_drop};
+                                        thing_drop, NULL};
 static const rthL_MoveOps moved_ops = {moved_check, moved_take, moved_push,
-                                       thing_drop};
+                                       thing_drop, NULL};
 
 static int thing_gc(lua_State *L) {
   if (*thing_at(L, 1) != NULL) thing_drop(*thing_at(L, 1));
