@@ -197,7 +197,7 @@ void rth_notify_all(rth_notify_t *n);
 
 typedef struct rth_barrier rth_barrier_t;
 
-/* 0 is as 1. */
+/* EINVAL: n is 0. */
 RTH_MUSTUSE int rth_barrier_new(uint64_t n, rth_barrier_t **out);
 rth_barrier_t *rth_barrier_ref(rth_barrier_t *b);
 void rth_barrier_unref(rth_barrier_t *b);

@@ -76,7 +76,7 @@ static int barrier_wait(lua_State *L) {
 }
 
 static int sync_barrier(lua_State *L) {
-  uint64_t n = rthL_checkcount(L, 1, 0);
+  uint64_t n = rthL_checkcount(L, 1, 1);
   rthL_Box *b = rthL_new(L, rthL_here(L), RTHL_BARRIER, sizeof *b, 0);
   rth_barrier_t *core;
   int rc = rth_barrier_new(n, &core);

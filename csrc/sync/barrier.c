@@ -19,11 +19,12 @@ struct rth_barrier {
 
 int rth_barrier_new(uint64_t n, rth_barrier_t **out) {
   rth_barrier_t *b;
+  if (n == 0) return RTH_EINVAL;
   b = rth__zalloc(sizeof *b);
   if (b == NULL) return RTH_ENOMEM;
   rth__mutex_init(&b->lock, RTH_RANK_SYNC);
   rth__waits_init(&b->waits);
-  b->n = n > 0 ? n : 1; /* there is nobody whom the first would wait for */
+  b->n = n;
   rth__init(&b->refs, 1);
   *out = b;
   return 0;
