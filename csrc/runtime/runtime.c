@@ -160,14 +160,18 @@ static void end_workers(rth_handle_t *h, uint64_t deadline, int last) {
   }
 }
 
-/* The steps of every shutdown.  `deadline` 0: waits for nothing.  `last`:
-** nobody will wait again, so threads that still run are on their own. */
-static void end(rth_handle_t *h, uint64_t deadline, int last) {
+void rth__core_end(rth_handle_t *h) {
   rth__core_end_polls(h); /* before the end of anything wakes a task */
   /* Before the core: its end ends what blocking functions wait for, and their
   ** threads would take the next ones. */
   rth__pool_shutdown(h->pool, 0, 0);
   rth__core_close(h);
+}
+
+/* The steps of every shutdown.  `deadline` 0: waits for nothing.  `last`:
+** nobody will wait again, so threads that still run are on their own. */
+static void end(rth_handle_t *h, uint64_t deadline, int last) {
+  rth__core_end(h);
   if (h->main != NULL) rth__main_end(h);
   end_workers(h, deadline, last);
   rth__pool_shutdown(h->pool, deadline, last);

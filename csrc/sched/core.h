@@ -74,6 +74,9 @@ void rth__core_ref(rth_handle_t *h);
 void rth__core_unref(rth_handle_t *h);
 /* Set by runtime/: frees the core.  Breaks the circle of layers. */
 void rth__core_free(rth_handle_t *h);
+/* Set by runtime/: the begin of every shutdown, after which no task and no
+** blocking function begins.  Idempotent.  Thread: any, without a lock. */
+void rth__core_end(rth_handle_t *h);
 
 static inline int rth__closing(const rth_handle_t *h) {
   return rth__load_acq(&((rth_handle_t *)(uintptr_t)h)->phase) != RTH_RUNNING;

@@ -67,7 +67,7 @@ static void unhandled(rth__sched_t *s, rth__task_t *t) {
   if (o->unhandled != NULL) o->unhandled(o->arg, t->id, t->out);
   if (o->shutdown_on_unhandled) {
     rth__store_rlx(&core->unhandled, 1);
-    rth__core_close(core);
+    rth__core_end(core);
   }
 }
 

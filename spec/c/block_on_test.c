@@ -380,6 +380,39 @@ TEST(an_unhandled_failure_may_end_every_block_on) {
   close_runtime(rt);
 }
 
+static int is_open(void *gate) { return gate_pass(gate, &(rth_waker_t){0}); }
+static void occupy(void *arg, rth_cx_t *cx) {
+  (void)cx;
+  spin_until(is_open, arg);
+}
+
+TEST(a_blocking_function_does_not_begin_after_a_failure_that_nobody_can_see) {
+  rth_options_t o = options_for(CURRENT);
+  fate_t fate = {0}, out = {0};
+  gate_t gate = GATE_INIT, never = GATE_INIT;
+  job_t root = {.gate = &never};
+  rth_runtime_t *rt;
+  rth_handle_t *h;
+  rth_outcome_t outcome;
+  o.shutdown_on_unhandled = 1;
+  o.max_blocking_threads = 1;
+  ASSERT_OK(rth_runtime_new(&o, &rt));
+  h = rth_runtime_handle(rt);
+  rth_join_free(spawn_blocking(h, (job_t){.on_poll = occupy, .arg = &gate}));
+  rth_join_free(spawn_blocking(h, (job_t){.fate = &fate})); /* in the queue */
+  detach(h, (job_t){.how = RTH_FAILED, .out = &out});
+  ASSERT_EQ(rth_runtime_block_on(rt, &job_ops, &root, &outcome),
+            RTH_EUNHANDLED);
+  ASSERT_FATE(&fate, drops, 1);
+  rth_join_free(spawn_blocking(h, (job_t){.fate = &fate}));
+  ASSERT_FATE(&fate, drops, 2);
+  gate_open(&gate);
+  close_runtime(rt);
+  ASSERT_FATE(&fate, polls, 0);
+  gate_forget(&gate);
+  gate_forget(&never);
+}
+
 TEST(a_failure_that_is_joined_ends_nothing) {
   rth_options_t o = options_for(CURRENT);
   rth_runtime_t *rt;
