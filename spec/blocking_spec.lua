@@ -438,6 +438,19 @@ flavors(describe, function(new)
         end)
     end
 
+    it("lets no local task begin that is awaited afterwards", function()
+      local r <close> = new()
+      local begun = false
+      local ok, err = pcall(r.block_on, r, function()
+        local task = rt.spawn_local(function() begun = true end)
+        r:shutdown_background()
+        task:await()
+      end)
+      assert.is_false(ok)
+      assert.is_true(err:is_cancelled())
+      assert.is_false(begun)
+    end)
+
     it("ends a local task that runs inside the await of the main function",
       function()
         local r <close> = new()

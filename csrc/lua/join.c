@@ -118,6 +118,7 @@ static rth_poll_t ask_core(rthL_Join *j, const rth_waker_t *w) {
 
 static int may_run_here(rthL_State *S, rthL_Join *j) {
   if (!j->local || ((rthL_Task *)j)->fiber.started || S->depth >= 8) return 0;
+  if (rth_handle_is_shutdown(S->cx->handle)) return 0; /* none begins now */
   return j->fresh || (rth_join_local(j->u.core) == S->cx->local &&
                       !rth_join_is_aborted(j->u.core));
 }
