@@ -98,22 +98,28 @@ flavors(describe, function(new, opts)
   describe("worker_index", function()
     it("is from 1 to the number of workers in a task of theirs", function()
       local r <close> = new()
-      local n = opts.worker_threads
+      local n = opts.worker_threads or 1
       for _ = 1, 20 do
         local i = r:block_on(r:spawn(function()
           rt.yield_now()
           return rt.worker_index()
         end))
-        if n then
-          assert.is_true(i >= 1 and i <= n)
-        else
-          assert.is_nil(i) -- the calling thread is no worker
-        end
+        assert.is_true(i >= 1 and i <= n)
       end
+    end)
+
+    it("is 1 on the thread that drives a current_thread runtime", function()
+      local r <close> = new()
+      local drives = opts.flavor == "current_thread" and 1 or nil
+      local function index() return rt.worker_index() end
+      assert.are.equal(drives, r:block_on(index))
+      assert.are.equal(drives, r:block_on(r:spawn_local(index)))
+      assert.is_nil(r:handle():block_on(index)) -- which drives only itself
     end)
 
     it("is nil outside of workers", function()
       local r <close> = new()
+      r:block_on(function() end)
       assert.is_nil(rt.worker_index())
       assert.is_nil((r:block_on(r:spawn_blocking(function()
         return rt.worker_index()

@@ -185,7 +185,7 @@ flavors(describe, function(new, opts)
     r:block_on(r:spawn(function() end))
     local index = r:block_on(r:spawn(function()
       rawset(_G, "kept", ("x"):rep(1000000))
-      return rt.worker_index() or 1
+      return rt.worker_index()
     end))
     local w = r:metrics().workers[index]
     assert.is_true(w.lua_memory > 1000000)

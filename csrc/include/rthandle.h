@@ -410,7 +410,8 @@ RTH_MUSTUSE int rth_handle_block_on(rth_handle_t *h,
 
 /* Whether this thread drives tasks now: block_on would be refused. */
 int rth_is_driving(void);
-/* Worker number of the calling thread, from 0; -1 outside workers. */
+/* Worker number of the calling thread, from 0, which is also who drives a
+** current_thread runtime; -1 elsewhere. */
 int rth_worker_index(void);
 /* User data of the calling runtime thread (thread_start's); else NULL. */
 void *rth_thread_data(void);

@@ -40,7 +40,8 @@ int rth_is_driving(void) { return rth__context.driving != 0; }
 
 int rth_worker_index(void) {
   rth__context_t *c = &rth__context;
-  return c->worker != NULL ? (int)c->worker->index : -1;
+  if (c->worker != NULL) return (int)c->worker->index;
+  return c->mains > 0 ? 0 : -1;
 }
 
 void *rth_thread_data(void) { return rth__context.data; }

@@ -10,6 +10,7 @@ typedef struct rth__context {
   rth__exec_t *exec;          /* whose task is polled now; NULL: none */
   struct rth__worker *worker; /* this thread is a worker */
   unsigned driving;           /* depth of block_on and worker loops */
+  unsigned mains;             /* current_thread runtimes driven here: depth */
   rth_handle_t *blocking;     /* runtime of this blocking thread; borrowed */
   void *data;                 /* thread_start's, of worker or blocking thread */
   rth_handle_t *entered;      /* rth_enter: current handle; owned by guards */

@@ -109,6 +109,7 @@ static void start_main(rth_handle_t *core) {
 /* From now on this thread's executor wakes where main sleeps. */
 static void take_main(rth__drive_t *d) {
   d->main = d->core->main;
+  rth__context.mains++;
   rth__exec_acquire(d->main);
   (void)rth__swap_sc(&d->e->parker, &d->main->own); /* [X1] */
   start_main(d->core);
@@ -189,8 +190,10 @@ void rth__main_end(rth_handle_t *core) {
   rth__mutex_unlock(&core->drive_lock);
   if (!won) return;
   rth__context.driving++;
+  rth__context.mains++;
   rth__exec_acquire(core->main);
   finish_main(core);
+  rth__context.mains--;
   rth__context.driving--;
 }
 
@@ -208,6 +211,7 @@ static void leave_main(rth__drive_t *d) {
   if (!ends) hand_on(core, driver);
   rth__mutex_unlock(&core->drive_lock);
   if (ends) finish_main(core);
+  if (driver) rth__context.mains--;
   d->main = NULL;
 }
 
