@@ -209,13 +209,16 @@ static inline rth_outcome_t join_in(rth_runtime_t *rt, rth_join_t *join) {
 typedef struct until {
   int (*cond)(void *);
   void *arg;
+  unsigned polls;
 } until_t;
 
 static inline rth_poll_t until_poll(void *self, rth_cx_t *cx, void **out) {
   until_t *u = self;
   (void)out;
   if (u->cond(u->arg)) return RTH_READY;
-  sched_yield(); /* what it waits for may need this processor */
+  /* What it waits for may need this processor; a busy neighbour would take it
+  ** for milliseconds each time. */
+  if (++u->polls % 64 == 0) sched_yield();
   rth_yield(cx);
   return RTH_PENDING;
 }
@@ -223,7 +226,7 @@ static const rth_future_ops_t until_ops = {until_poll, NULL, NULL, NULL};
 
 static inline void drive_until(rth_runtime_t *rt, int (*cond)(void *),
                                void *arg) {
-  until_t u = {cond, arg};
+  until_t u = {cond, arg, 0};
   rth_outcome_t o;
   ASSERT_OK(rth_runtime_block_on(rt, &until_ops, &u, &o));
 }

@@ -65,7 +65,7 @@ typedef struct run {
 
 /* Drives the executor of a local task or of the runtime until cond(arg). */
 static void drive(run_t *r, int (*cond)(void *)) {
-  until_t u = {cond, &r->fate};
+  until_t u = {cond, &r->fate, 0};
   rth_outcome_t o;
   if (r->c.where == LOCAL)
     ASSERT_OK(rth_local_block_on(r->local, NULL, &until_ops, &u, &o));
