@@ -176,7 +176,8 @@ static const char waiting[] =
     "  all(rt.spawn_local)\n"
     "  all(rt.spawn)\n"
     "  KEPT = { pair(), net.UdpSocket.bind '127.0.0.1:0' }\n"
-    "  rt.sleep(pause)\n"
+    "  for _ = 1, yields do rt.yield_now() end\n" /* here they wait now */
+    "  rt.sleep(yields / 1000)\n"                 /* on workers, perhaps */
     "end)\n";
 
 static int descriptors(void) {
@@ -190,8 +191,8 @@ static void close_while_sockets_wait(const char *options) {
   int i, open = -1;
   for (i = 0; i < 8; i++) {
     lua_State *L = open_host(luaL_newstate());
-    lua_pushnumber(L, i % 2 ? 0.002 : 0);
-    lua_setglobal(L, "pause"); /* some have not begun to wait */
+    lua_pushnumber(L, i % 2 ? 2 : 0);
+    lua_setglobal(L, "yields"); /* some have not begun to wait */
     run(L, options);
     run(L, waiting);
     lua_close(L);
