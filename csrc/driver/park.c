@@ -38,6 +38,8 @@ void rth__parker_init(rth__parker_t *p) {
   p->fd_read = p->fd_write = -1;
   p->owed = 0;
   p->io[0] = p->io[1] = -1;
+  p->luck = 1;
+  p->unwatched = 0;
 }
 
 int rth__parker_open(rth__parker_t *p) {

@@ -12,6 +12,8 @@ typedef struct rth__parker {
   int fd_read, fd_write;     /* -1: not open; r/o while anyone may unpark */
   int owed;  /* sleeper only: wake-ups announced by the word, not yet read */
   int io[2]; /* sleeper only: descriptors whose readiness ends a sleep; -1 */
+  int luck;  /* sleeper only: how well watching has paid; 0: it does not */
+  unsigned unwatched; /* sleeper only: sleeps without */
 } rth__parker_t;
 
 void rth__parker_init(rth__parker_t *p); /* opens nothing, cannot fail */
@@ -33,6 +35,10 @@ void rth__parker_move(rth__parker_t *from, rth__parker_t *to);
 ** Thread: the sleeper; the parker is open.  Blocks. */
 void rth__parker_park(rth__parker_t *p, uint64_t deadline,
                       const rth__signals_t *held);
+
+/* Watches for a moment, at most until `deadline`, whether there is anything
+** that would end a sleep: watch.c.  Answers that.  Thread: the sleeper. */
+int rth__parker_watch(rth__parker_t *p, uint64_t deadline);
 
 /* Takes a notification that has come; no sleep. */
 void rth__parker_clear(rth__parker_t *p);

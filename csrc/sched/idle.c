@@ -102,3 +102,7 @@ int rth__idle_is_asleep(rth__idle_t *i, unsigned w) {
   rth__mutex_unlock(&i->lock);
   return k >= 0;
 }
+
+int rth__idle_all_asleep(rth__idle_t *i) {
+  return unparked(rth__load_rlx(&i->state)) == 0;
+}

@@ -34,5 +34,6 @@ void rth__idle_sleep(rth__idle_t *i, unsigned w, int searching);
 int rth__idle_wake_self(rth__idle_t *i, unsigned w);
 /* Whether it is still on the list. */
 int rth__idle_is_asleep(rth__idle_t *i, unsigned w);
+int rth__idle_all_asleep(rth__idle_t *i); /* at this moment */
 
 #endif

@@ -295,13 +295,13 @@ static void park(rth__drive_t *d, uint64_t again) {
   rth__exec_t *also = d->main != NULL ? d->e : NULL;
   rth__signals_t held;
   if (d->opts == NULL || d->opts->interrupted == NULL) {
-    rth__exec_park(e, also, wait_deadline(d, again), NULL);
+    rth__exec_park(e, also, wait_deadline(d, again), NULL, 1);
     return;
   }
   rth__signals_hold(&held);
   look_interrupted(d);
   if (d->error == 0)
-    rth__exec_park(e, also, wait_deadline(d, again), &held);
+    rth__exec_park(e, also, wait_deadline(d, again), &held, 1);
   rth__signals_release(&held);
 }
 

@@ -213,7 +213,9 @@ static uint64_t look_around(rth__worker_t *w) {
   return o->thread_idle(o->arg, w->exec.data);
 }
 
-/* Sleeps until there may be work, or `until`. */
+/* Sleeps until there may be work, or `until`.  While another worker is awake,
+** work for this one is work that the other could have done: a quick wake-up
+** costs more then, by lines that move between processors, than it gains. */
 static void sleep_worker(rth__worker_t *w, uint64_t until) {
   rth__exec_t *e = &w->exec;
   rth__idle_sleep(&w->core->idle, w->index, w->searching);
@@ -221,7 +223,8 @@ static void sleep_worker(rth__worker_t *w, uint64_t until) {
   w->searching = 0;
   for (;;) {
     uint64_t deadline = rth__exec_deadline(e);
-    rth__exec_park(e, NULL, deadline < until ? deadline : until, NULL);
+    rth__exec_park(e, NULL, deadline < until ? deadline : until, NULL,
+                   rth__idle_all_asleep(&w->core->idle));
     rth__exec_drain(e);
     rth__exec_turn(e);
     if (has_own_work(w) || (until != RTH_FOREVER && rth_now() >= until)) {
