@@ -75,6 +75,8 @@ void rth__parker_move(rth__parker_t *from, rth__parker_t *to) {
   to->fd_read = from->fd_read;
   to->fd_write = from->fd_write;
   to->owed = from->owed;
+  to->luck = from->luck;
+  to->unwatched = from->unwatched;
   from->fd_read = from->fd_write = -1;
   from->owed = 0;
 }

@@ -24,8 +24,8 @@ void rth__parker_close(rth__parker_t *p); /* nobody may unpark it any more */
 /* Closes what it sleeps on, while others may unpark it still: that does
 ** nothing from now on.  Thread: the sleeper; it never sleeps here again. */
 void rth__parker_retire(rth__parker_t *p);
-/* Gives the descriptor of `from` to `to`, which has none.  A wake-up may be
-** left in it: the next sleep then ends at once. */
+/* Gives the descriptor of `from`, and its luck, to `to`, which has none.  A
+** wake-up may be left in it: the next sleep then ends at once. */
 void rth__parker_move(rth__parker_t *from, rth__parker_t *to);
 
 /* Sleeps until unparked, or `deadline` (rth_now; RTH_FOREVER).  Returns at
