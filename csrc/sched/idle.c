@@ -106,3 +106,7 @@ int rth__idle_is_asleep(rth__idle_t *i, unsigned w) {
 int rth__idle_all_asleep(rth__idle_t *i) {
   return unparked(rth__load_rlx(&i->state)) == 0;
 }
+
+int rth__idle_all_awake(rth__idle_t *i) {
+  return unparked(rth__load_rlx(&i->state)) == i->num_workers;
+}

@@ -35,5 +35,6 @@ int rth__idle_wake_self(rth__idle_t *i, unsigned w);
 /* Whether it is still on the list. */
 int rth__idle_is_asleep(rth__idle_t *i, unsigned w);
 int rth__idle_all_asleep(rth__idle_t *i); /* at this moment */
+int rth__idle_all_awake(rth__idle_t *i);  /* at this moment */
 
 #endif

@@ -289,19 +289,21 @@ static uint64_t wait_deadline(rth__drive_t *d, uint64_t again) {
   return other < deadline ? other : deadline;
 }
 
-/* Where main is driven, both executors sleep on its parker. */
+/* Where main is driven, both executors sleep on its parker.  Workers that are
+** all awake need the processors: then this thread does not watch. */
 static void park(rth__drive_t *d, uint64_t again) {
   rth__exec_t *e = d->main != NULL ? d->main : d->e;
   rth__exec_t *also = d->main != NULL ? d->e : NULL;
+  int watch = d->core->main != NULL || !rth__idle_all_awake(&d->core->idle);
   rth__signals_t held;
   if (d->opts == NULL || d->opts->interrupted == NULL) {
-    rth__exec_park(e, also, wait_deadline(d, again), NULL, 1);
+    rth__exec_park(e, also, wait_deadline(d, again), NULL, watch);
     return;
   }
   rth__signals_hold(&held);
   look_interrupted(d);
   if (d->error == 0)
-    rth__exec_park(e, also, wait_deadline(d, again), &held, 1);
+    rth__exec_park(e, also, wait_deadline(d, again), &held, watch);
   rth__signals_release(&held);
 }
 
