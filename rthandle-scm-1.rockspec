@@ -36,7 +36,7 @@ build = {
         "csrc/driver/error.c",
         "csrc/driver/loop.c",
         "csrc/driver/park.c",
-        "csrc/driver/watch.c",
+        "csrc/driver/spin.c",
         "csrc/driver/wheel.c",
         "csrc/io/addr.c",
         "csrc/io/buffer.c",

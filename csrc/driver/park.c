@@ -39,7 +39,7 @@ void rth__parker_init(rth__parker_t *p) {
   p->owed = 0;
   p->io[0] = p->io[1] = -1;
   p->luck = 1;
-  p->unwatched = 0;
+  p->unspun = 0;
 }
 
 int rth__parker_open(rth__parker_t *p) {
@@ -76,7 +76,7 @@ void rth__parker_move(rth__parker_t *from, rth__parker_t *to) {
   to->fd_write = from->fd_write;
   to->owed = from->owed;
   to->luck = from->luck;
-  to->unwatched = from->unwatched;
+  to->unspun = from->unspun;
   from->fd_read = from->fd_write = -1;
   from->owed = 0;
 }

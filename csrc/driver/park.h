@@ -12,8 +12,8 @@ typedef struct rth__parker {
   int fd_read, fd_write;     /* -1: not open; r/o while anyone may unpark */
   int owed;  /* sleeper only: wake-ups announced by the word, not yet read */
   int io[2]; /* sleeper only: descriptors whose readiness ends a sleep; -1 */
-  int luck;  /* sleeper only: how well watching has paid; 0: it does not */
-  unsigned unwatched; /* sleeper only: sleeps without */
+  int luck;  /* sleeper only: how well spinning has paid; 0: it does not */
+  unsigned unspun; /* sleeper only: sleeps without */
 } rth__parker_t;
 
 void rth__parker_init(rth__parker_t *p); /* opens nothing, cannot fail */
@@ -36,9 +36,9 @@ void rth__parker_move(rth__parker_t *from, rth__parker_t *to);
 void rth__parker_park(rth__parker_t *p, uint64_t deadline,
                       const rth__signals_t *held);
 
-/* Watches for a moment, at most until `deadline`, whether there is anything
-** that would end a sleep: watch.c.  Answers that.  Thread: the sleeper. */
-int rth__parker_watch(rth__parker_t *p, uint64_t deadline);
+/* Looks for a moment, at most until `deadline`, whether there is anything
+** that would end a sleep: spin.c.  Answers that.  Thread: the sleeper. */
+int rth__parker_spin(rth__parker_t *p, uint64_t deadline);
 
 /* Takes a notification that has come; no sleep. */
 void rth__parker_clear(rth__parker_t *p);

@@ -220,7 +220,7 @@ static int prepare_io(rth__exec_t *e, unsigned *events) {
 }
 
 void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
-                    const rth__signals_t *held, int watch) {
+                    const rth__signals_t *held, int spin) {
   rth__parker_t *p = rth__load_rlx(&e->parker); /* own write */
   unsigned events = 0;
   p->io[0] = prepare_io(e, &events);
@@ -228,7 +228,7 @@ void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
   if (events > 0) return;
   end_busy(e);
   rth__bump(&e->parks);
-  if (watch && rth__parker_watch(p, deadline))
+  if (spin && rth__parker_spin(p, deadline))
     rth__parker_clear(p);
   else
     rth__parker_park(p, deadline, held);

@@ -79,9 +79,9 @@ void rth__exec_forget(rth__exec_t *e, rth_sleep_t *s);
 uint64_t rth__exec_deadline(rth__exec_t *e);
 /* Sleeps on the executor's parker until then, or until there is I/O for it or
 ** for `also` (or NULL), which this thread drives, too: see rth__parker_park.
-** `watch`: looks for a moment first, if that pays (rth__parker_watch). */
+** `spin`: looks for a moment first, if that pays (rth__parker_spin). */
 void rth__exec_park(rth__exec_t *e, rth__exec_t *also, uint64_t deadline,
-                    const rth__signals_t *held, int watch);
+                    const rth__signals_t *held, int spin);
 
 /* References of an executor that rth_local_new made. */
 void rth__exec_ref(rth__exec_t *e);

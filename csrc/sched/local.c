@@ -290,20 +290,20 @@ static uint64_t wait_deadline(rth__drive_t *d, uint64_t again) {
 }
 
 /* Where main is driven, both executors sleep on its parker.  Workers that are
-** all awake need the processors: then this thread does not watch. */
+** all awake need the processors: then this thread does not spin. */
 static void park(rth__drive_t *d, uint64_t again) {
   rth__exec_t *e = d->main != NULL ? d->main : d->e;
   rth__exec_t *also = d->main != NULL ? d->e : NULL;
-  int watch = d->core->main != NULL || !rth__idle_all_awake(&d->core->idle);
+  int spin = d->core->main != NULL || !rth__idle_all_awake(&d->core->idle);
   rth__signals_t held;
   if (d->opts == NULL || d->opts->interrupted == NULL) {
-    rth__exec_park(e, also, wait_deadline(d, again), NULL, watch);
+    rth__exec_park(e, also, wait_deadline(d, again), NULL, spin);
     return;
   }
   rth__signals_hold(&held);
   look_interrupted(d);
   if (d->error == 0)
-    rth__exec_park(e, also, wait_deadline(d, again), &held, watch);
+    rth__exec_park(e, also, wait_deadline(d, again), &held, spin);
   rth__signals_release(&held);
 }
 

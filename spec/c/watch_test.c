@@ -1,76 +1,171 @@
-/* watch_test - a short look before a sleep. */
-#include "driver/park.h"
+/* watch_test - the last value, and who has seen it. */
+#include "harness.h"
+#include "waits.h"
 
-#include "futures.h"
+static rth_watch_t *c;
+static rth_watch_seen_t seen;
 
-static rth__parker_t *opened(rth__parker_t *p) {
-  rth__parker_init(p);
-  ASSERT_OK(rth__parker_open(p));
-  return p;
+static void make(int number) {
+  ASSERT_OK(rth_watch_new(letter(number), &c, &seen));
+}
+static void end(void) {
+  rth_watch_tx_free(c);
+  rth_watch_rx_free(c);
+  ASSERT_EQ(living_letters(), 0);
+}
+static int borrow(rth_watch_seen_t *s) {
+  rth_msg_t *m = rth_watch_borrow(c, s);
+  int n = number_of(m);
+  rth_msg_unref(m);
+  return n;
+}
+static int send(int number) {
+  rth_msg_t *m = letter(number);
+  int err = rth_watch_send(c, m);
+  if (err != 0) m->drop(m);
+  return err;
+}
+static rth_poll_t changed(struct waiter *w) {
+  return rth_watch_changed_poll(c, &seen, &w->wait, &w->waker);
+}
+/* Whether it has, or the error. */
+static int has_changed(void) {
+  int yes, err = rth_watch_has_changed(c, &seen, &yes);
+  return err == 0 ? yes : err;
 }
 
-/* Watches n times for nothing. */
-static void in_vain(rth__parker_t *p, int n) {
-  while (n-- > 0) ASSERT_EQ(rth__parker_watch(p, RTH_FOREVER), 0);
+TEST(the_initial_value_counts_as_seen) {
+  WAITERS(w);
+  make(1);
+  ASSERT_EQ(has_changed(), 0);
+  ASSERT_EQ(changed(&w[0]), RTH_PENDING);
+  ASSERT_EQ(borrow(NULL), 1);
+  rth_wait_cancel(&w[0].wait);
+  ASSERT_EQ(held(&w[0]), 0);
+  end();
 }
 
-TEST(a_watch_sees_a_wake_up_and_leaves_it_to_the_sleep) {
-  rth__parker_t p;
-  rth__unpark(opened(&p));
-  ASSERT_EQ(rth__parker_watch(&p, RTH_FOREVER), 1);
-  rth__parker_park(&p, RTH_FOREVER, NULL); /* at once */
-  ASSERT_EQ(rth__parker_watch(&p, RTH_FOREVER), 0);
-  rth__parker_close(&p);
+TEST(a_send_wakes_and_is_seen_once) {
+  WAITERS(w);
+  make(1);
+  ASSERT_EQ(changed(&w[0]), RTH_PENDING);
+  ASSERT_OK(send(2));
+  ASSERT_EQ(woken(&w[0]), 1);
+  ASSERT_EQ(changed(&w[0]), RTH_READY);
+  ASSERT(!rth_wait_is_registered(&w[0].wait));
+  ASSERT_EQ(borrow(NULL), 2);
+  ASSERT_EQ(changed(&w[0]), RTH_PENDING);
+  rth_wait_cancel(&w[0].wait);
+  end();
 }
 
-TEST(a_watch_sees_what_comes_to_a_descriptor) {
-  rth__parker_t p;
-  int fd[2], i;
-  ASSERT_EQ(pipe(fd), 0);
-  for (i = 0; i < 2; i++) {
-    opened(&p)->io[i] = fd[0];
-    if (i == 0) in_vain(&p, 1);
-    p.luck = 1;
-    ASSERT_EQ(write(fd[1], "x", 1), 1);
-    ASSERT_EQ(rth__parker_watch(&p, RTH_FOREVER), 1);
-    rth__parker_close(&p);
-  }
-  close(fd[0]);
-  close(fd[1]);
+TEST(only_the_last_value_is_kept) {
+  WAITERS(w);
+  make(1);
+  ASSERT_OK(send(2));
+  ASSERT_OK(send(3));
+  ASSERT_EQ(living_letters(), 1);
+  ASSERT_EQ(changed(&w[0]), RTH_READY);
+  ASSERT_EQ(borrow(NULL), 3);
+  ASSERT_EQ(has_changed(), 0);
+  end();
 }
 
-TEST(a_watch_ends_at_the_deadline_and_soon_without) {
-  rth__parker_t p;
-  opened(&p);
-  ASSERT_EQ(rth__parker_watch(&p, 0), 0);
-  p.luck = 1;
-  in_vain(&p, 1);
-  rth__parker_close(&p);
+TEST(borrow_marks_as_seen_only_where_told) {
+  make(1);
+  ASSERT_OK(send(2));
+  ASSERT_EQ(borrow(NULL), 2);
+  ASSERT_EQ(has_changed(), 1);
+  ASSERT_EQ(borrow(&seen), 2);
+  ASSERT_EQ(has_changed(), 0);
+  end();
 }
 
-TEST(who_watches_in_vain_ceases_and_tries_once_in_64_sleeps) {
-  rth__parker_t p;
-  int i, seen = 0;
-  opened(&p);
-  in_vain(&p, 1);
-  rth__unpark(&p); /* there to be seen, by those that look */
-  for (i = 0; i < 64; i++) seen += rth__parker_watch(&p, RTH_FOREVER);
-  ASSERT_EQ(seen, 1);
-  rth__parker_close(&p);
+TEST(a_borrowed_value_outlives_its_replacement) {
+  rth_msg_t *m;
+  make(1);
+  m = rth_watch_borrow(c, NULL);
+  ASSERT_OK(send(2));
+  ASSERT_EQ(number_of(m), 1);
+  rth_msg_unref(m);
+  ASSERT_EQ(living_letters(), 1);
+  end();
 }
 
-TEST(luck_outlasts_a_few_failures) {
-  rth__parker_t p;
-  int i;
-  rth__unpark(opened(&p));
-  for (i = 0; i < 100; i++) ASSERT_EQ(rth__parker_watch(&p, RTH_FOREVER), 1);
-  rth__parker_clear(&p);
-  in_vain(&p, 3);
-  rth__unpark(&p);
-  ASSERT_EQ(rth__parker_watch(&p, RTH_FOREVER), 1);
-  rth__parker_clear(&p);
-  in_vain(&p, 2);
-  rth__unpark(&p);
-  ASSERT_EQ(rth__parker_watch(&p, RTH_FOREVER), 0); /* it ran out */
-  rth__parker_close(&p);
+TEST(each_receiver_sees_for_itself) {
+  WAITERS(w);
+  rth_watch_seen_t mine = {0}, clone;
+  make(1);
+  ASSERT_OK(send(2));
+  rth_watch_subscribe(c, &mine);
+  rth_watch_rx_clone(c);
+  clone = seen;
+  ASSERT_EQ(rth_watch_receivers(c), 3);
+  ASSERT_EQ(rth_watch_changed_poll(c, &mine, &w[0].wait, &w[0].waker),
+            RTH_PENDING);
+  ASSERT_EQ(rth_watch_changed_poll(c, &clone, &w[1].wait, &w[1].waker),
+            RTH_READY);
+  ASSERT_EQ(has_changed(), 1);
+  ASSERT_OK(send(3));
+  ASSERT_EQ(woken(&w[0]), 1);
+  ASSERT_EQ(rth_watch_changed_poll(c, &mine, &w[0].wait, &w[0].waker),
+            RTH_READY);
+  rth_watch_rx_free(c);
+  rth_watch_rx_free(c);
+  end();
+}
+
+TEST(a_send_without_receivers_stores_nothing) {
+  make(1);
+  rth_watch_rx_free(c);
+  ASSERT_EQ(send(2), RTH_ECLOSED);
+  ASSERT_EQ(borrow(NULL), 1);
+  rth_watch_replace(c, letter(3));
+  ASSERT_EQ(borrow(NULL), 3);
+  rth_watch_subscribe(c, &seen);
+  ASSERT_OK(send(4));
+  ASSERT_EQ(borrow(&seen), 4);
+  end();
+}
+
+TEST(after_the_last_sender_an_unseen_value_is_still_seen) {
+  WAITERS(w);
+  make(1);
+  ASSERT_OK(send(2));
+  rth_watch_tx_free(c);
+  ASSERT_EQ(has_changed(), RTH_ECLOSED);
+  ASSERT_EQ(changed(&w[0]), RTH_READY);
+  ASSERT_EQ(changed(&w[0]), RTH_FAILED);
+  ASSERT_EQ(borrow(NULL), 2);
+  rth_watch_rx_free(c);
+}
+
+TEST(the_last_sender_that_goes_wakes_those_that_wait) {
+  WAITERS(w);
+  make(1);
+  rth_watch_tx_clone(c);
+  ASSERT_EQ(changed(&w[0]), RTH_PENDING);
+  rth_watch_tx_free(c);
+  ASSERT_EQ(woken(&w[0]), 0);
+  rth_watch_tx_free(c);
+  ASSERT_EQ(woken(&w[0]), 1);
+  ASSERT_EQ(changed(&w[0]), RTH_FAILED);
+  ASSERT_EQ(held(&w[0]), 0);
+  rth_watch_rx_free(c);
+}
+
+TEST(a_wait_cancelled_after_its_wake_up_has_not_seen) {
+  WAITERS(w);
+  make(1);
+  ASSERT_EQ(changed(&w[0]), RTH_PENDING);
+  ASSERT_OK(send(2));
+  rth_wait_cancel(&w[0].wait);
+  ASSERT_EQ(has_changed(), 1);
+  ASSERT_EQ(changed(&w[0]), RTH_READY);
+  end();
+}
+
+TEST(without_memory_there_is_no_watch_and_the_value_stays) {
+  rth_msg_t *value = letter(1);
+  EACH_ALLOCATION_FAILS(rth_watch_new(value, &c, &seen), end());
 }

@@ -1,9 +1,9 @@
-/* watch - a short look before a sleep.
+/* spin - a short look before a sleep.
 **
 ** WHY      to wake a thread whose processor is idle takes some 8 us, and so
 **          does the answer: a request from one thread to another, or an event
 **          on a socket, is over long before.  So a thread that has nothing to
-**          do watches for a moment first, if that has mostly paid lately.  It
+**          do spins for a moment first, if that has mostly paid lately.  It
 **          does not yield: where all processors are busy that would cost it a
 **          time slice, and a sleeper gets one sooner.
 ** THREADS  the sleeper.
@@ -15,9 +15,9 @@
 #include "driver/park.h"
 #include "rthandle.h"
 
-#define WATCH UINT64_C(20000) /* ns: what two wake-ups take */
+#define SPIN UINT64_C(20000) /* ns: what two wake-ups take */
 
-/* Watching pays where more than two of three find something: one that does
+/* Spinning pays where more than two of three find something: one that does
 ** makes up for half of one that does not.  Now and then it is tried anew. */
 enum { LUCK_MAX = 8, TRY_EVERY = 64 };
 
@@ -28,10 +28,10 @@ static int has_come(rth__parker_t *p) {
   return poll(fds, 2, 0) > 0;
 }
 
-int rth__parker_watch(rth__parker_t *p, uint64_t deadline) {
+int rth__parker_spin(rth__parker_t *p, uint64_t deadline) {
   uint64_t end;
-  if (p->luck == 0 && ++p->unwatched % TRY_EVERY != 0) return 0;
-  end = rth_now() + WATCH;
+  if (p->luck == 0 && ++p->unspun % TRY_EVERY != 0) return 0;
+  end = rth_now() + SPIN;
   if (deadline < end) end = deadline;
   do {
     if (has_come(p)) {
