@@ -7,7 +7,8 @@
 **          does not yield: where all processors are busy that would cost it a
 **          time slice, and a sleeper gets one sooner.
 ** THREADS  the sleeper.
-** SYNC     the word is relaxed: whatever is seen here, park takes.
+** SYNC     the word is relaxed: a wake-up that is seen is taken by park or
+**          clear [P1].
 */
 #include <poll.h>
 

@@ -33,7 +33,7 @@ static inline void rth__exec_run(rth__exec_t *e, rth__task_t *t) {
   rth__bump(&e->polls);
   if (RTH_UNLIKELY(rth__load_rlx(&e->core->ending)) &&
       !(t->flags & RTH_TASK_ROOT))
-    rth__task_abort(t); /* it is NOTIFIED: this marks, and queues nothing */
+    rth__task_abort(t); /* NOTIFIED, or it has yielded: only marks it */
   rth__task_run(t, &e->cx);
   e->running--;
   c->exec = outer;

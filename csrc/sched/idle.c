@@ -12,7 +12,8 @@
 **               the two sees the other.  Model-checked in
 **               spec/model/idle_model.c.
 **   sleepers are under the lock; the counts in `state` change under it, too,
-**   when workers go to sleep or are woken.
+**   when workers go to sleep or are woken.  all_asleep and all_awake only
+**   judge whether spinning pays: relaxed.
 */
 #include "sched/idle.h"
 
