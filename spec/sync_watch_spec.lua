@@ -32,9 +32,11 @@ describe("broadcast", function()
   end)
 
   it("refuses a capacity of 0", function()
-    local ok, err = pcall(function() rt.sync.broadcast(0) end)
-    assert.is_false(ok)
-    assert.matches("sync_watch_spec.lua:%d+: .*capacity cannot be zero", err)
+    for _, capacity in ipairs { 0, -1 } do
+      local ok, err = pcall(function() rt.sync.broadcast(capacity) end)
+      assert.is_false(ok)
+      assert.matches("sync_watch_spec.lua:%d+: .*capacity cannot be zero", err)
+    end
   end)
 
   flavors(describe, function(new)

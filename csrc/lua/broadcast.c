@@ -145,13 +145,14 @@ static int rx_len(lua_State *L) {
 
 static int sync_broadcast(lua_State *L) {
   rthL_State *S = rthL_here(L);
-  uint64_t capacity = rthL_checkcount(L, 1, 0);
+  uint64_t capacity;
   rthL_Box *tx, *rx;
   rth_broadcast_t *t;
   rth_broadcast_rx_t *r;
   int rc;
-  luaL_argcheck(L, capacity > 0, 1,
+  luaL_argcheck(L, luaL_checkinteger(L, 1) > 0, 1,
                 "broadcast channel capacity cannot be zero");
+  capacity = rthL_checkcount(L, 1, 1);
   tx = rthL_newbox(L, S, RTHL_BROADCAST_TX);
   (void)new_receiver(L, &rx);
   rc = rth_broadcast_new(capacity, &t, &r);
